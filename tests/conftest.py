@@ -1,0 +1,111 @@
+"""What all tests share: the backends to test, runs trained once a session, and scripts run in a backend's own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unikeras import backends
+from unikeras.backends import BACKENDS
+from unikeras.launcher import child_environment
+
+TESTS = Path(__file__).parent
+MODEL_FILES = TESTS / "model_files"
+REFERENCE = "tensorflow"  # Keras is the definition, and its TensorFlow backend computes float64 exactly
+
+Probe = Callable[..., dict[str, np.ndarray]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backends", default="all", help="backends to test, separated by commas")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with the argument `backend` runs once for each; a new file in unikeras/backends joins unasked."""
+    if "backend" in metafunc.fixturenames:
+        names = [info.name for info in backends.select(metafunc.config.getoption("--backends"))]
+        metafunc.parametrize("backend", names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def backend_names(request: pytest.FixtureRequest) -> list[str]:
+    return [info.name for info in backends.select(request.config.getoption("--backends"))]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """No setting of the person who runs the tests reaches them, and their cache stays as it is."""
+    for name in [name for name in os.environ if name.startswith(("UNIKERAS_", "KERAS_"))]:
+        del os.environ[name]
+    os.environ["UNIKERAS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["TEST_CACHE_DIR"] = os.environ["UNIKERAS_CACHE_DIR"]  # for the probes: workers get no UNIKERAS_ variables
+    os.environ["COLUMNS"] = "120"
+    os.environ["UNIKERAS_THREADS"] = "1"  # torch's threads wait for each other badly on a busy machine
+    return dict(os.environ)
+
+
+class Answer:
+    """What a command printed and its exit code."""
+
+    def __init__(self, finished: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.out, self.err = finished.returncode, finished.stdout, finished.stderr
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which must be one JSON value and nothing else."""
+        return json.loads(self.out)
+
+
+def unikeras(*arguments: Any, cwd: Path | None = None, **environment: str) -> Answer:
+    """Runs the command line in a process of its own."""
+    command = [sys.executable, "-P", "-m", "unikeras", *map(str, arguments)]
+    env = {**os.environ, **environment}
+    return Answer(subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=300, check=False))
+
+
+def python(code: str, cwd: Path | None = None) -> Answer:
+    """Runs a script in a process of its own."""
+    return Answer(
+        subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+    )
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
+    """Runs tests/probes/NAME.py in a process with a backend's environment; its arrays come back by name. Asked once a session."""
+    answers: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+
+    def ask(name: str, backend: str, **arguments: Any) -> dict[str, np.ndarray]:
+        key = (name, backend)
+        if key not in answers:
+            output = tmp_path_factory.mktemp("probe") / "arrays.npz"
+            command = [sys.executable, "-P", str(TESTS / "probes" / f"{name}.py"), backend, str(output), json.dumps(arguments)]
+            env = child_environment(BACKENDS[backend], threads=None)
+            finished = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+            assert finished.returncode == 0, finished.stderr[-3000:]
+            with np.load(output, allow_pickle=False) as arrays:
+                answers[key] = dict(arrays)
+        return answers[key]
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def digits_runs(backend_names: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The main job: the default model on the default data, on every backend, by one command. Results by backend."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    options = ("--epochs", 20, "--schedule", "cosine", "--learning-rate", "2e-3")
+    answer = unikeras("train", "--backend", ",".join(backend_names), *options, "--output", folder, "--json")
+    assert answer.code == 0, answer
+    return {result["backend"]: result for result in answer.json["runs"]}

@@ -1,0 +1,223 @@
+"""The command line answers at once, prints what scripts can read, and never shows a traceback for a mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import python, unikeras
+from PIL import Image
+
+from unikeras.backends import BACKENDS
+from unikeras.settings import FIELDS, as_option
+
+COMMANDS = [
+    [],
+    ["train"],
+    ["evaluate"],
+    ["predict"],
+    ["data"],
+    ["data", "list"],
+    ["data", "info"],
+    ["data", "prepare"],
+    ["models"],
+    ["models", "list"],
+    ["models", "summary"],
+]
+HEAVY = "{'keras', 'torch', 'tensorflow', 'jax', 'sklearn'}"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_imports_no_framework(command: list[str]) -> None:
+    """Nor what else would make it slow: NumPy and pydantic."""
+    answer = python(
+        f"""
+import sys
+from unikeras.cli import cli
+try:
+    cli([*{command!r}, "--help"])
+except SystemExit as end:
+    assert not end.code
+found = ({HEAVY} | {{"numpy", "pydantic", "yaml"}}) & set(sys.modules)
+sys.exit(f"imported {{found}}" if found else 0)
+"""
+    )
+    assert answer.code == 0, answer
+    assert "Usage:" in answer.out
+
+
+def test_a_whole_training_imports_no_framework_in_the_parent(tmp_path: Path) -> None:
+    answer = python(
+        f"""
+import sys, unikeras
+run = unikeras.train(model="mlp", dataset="random:4x4x1:3:20", epochs=1, backend="native-torch", quiet=True)
+unikeras.evaluate(run)
+found = {HEAVY} & set(sys.modules)
+sys.exit(f"imported {{found}}" if found else 0)
+""",
+        cwd=tmp_path,
+    )
+    assert answer.code == 0, answer
+
+
+def test_train_has_an_option_for_every_setting() -> None:
+    text = unikeras("train", "--help").out
+    assert [name for name in FIELDS if as_option(name) not in text] == []
+
+
+MISTAKES: list[tuple[list[str], str, str]] = [
+    (["trian"], "Unknown command 'trian'", "Did you mean train?"),
+    (["data", "lst"], "Unknown command 'lst'", "Did you mean list?"),
+    (["train", "--epoch", "3"], "No such option '--epoch'", "--epochs"),
+    (["train", "--epochs", "0"], "--epochs can't be '0'", "≥ 1"),
+    (["train", "--backend", "troch"], "Unknown backend 'troch'", "Did you mean torch"),
+    (["train", "--backend", "torch,torch"], "named twice", "once"),
+    (["train", "--model", "cn"], "Unknown model 'cn'", "Did you mean cnn?"),
+    (["train", "--model", "gone.py"], "There is no model file", "build(input_shape, num_classes)"),
+    (["train", "--dataset", "digit"], "Unknown dataset 'digit'", "Did you mean digits?"),
+    (["train", "--dataset", "mnist"], "looked in", "unikeras data prepare mnist --download"),
+    (["train", "--dataset", "gone.npz"], "gone.npz can't be read", "Check the path"),
+    (["train", "--config", "gone.yaml"], "gone.yaml can't be read", ""),
+    (["train", "--dataset", "random:4x4x1:3:20", "--image-size", "0"], "Image size '0'", "64"),
+    (["evaluate", "gone"], "There is no run folder gone", "unikeras train"),
+    (["evaluate", "."], "holds no run", "unikeras train"),
+    (["predict", "gone", "x.png"], "There is no run folder gone", ""),
+    (["data", "info", "digts"], "Unknown dataset 'digts'", "Did you mean digits?"),
+    (["models", "summary", "resnet"], "Unknown model 'resnet'", "resnet8"),
+    (["models", "summary", "cnn", "--input-shape", "3x"], "--input-shape can't be '3x'", "32x32x3"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message", "cure"), MISTAKES, ids=lambda value: " ".join(value)[:40])
+def test_a_mistake_is_one_message_with_its_cure(arguments: list[str], message: str, cure: str, tmp_path: Path) -> None:
+    answer = unikeras(*arguments, cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path / "tfds"))
+    assert answer.code == 2, answer
+    assert message in answer.err
+    assert cure in answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_augmenting_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    answer = unikeras(
+        "train", "--model", "mlp", "--dataset", "random:8:3:20", "--augment", "flip", "--output", tmp_path / "run", cwd=tmp_path
+    )
+    assert answer.code == 2, answer
+    assert "Augmentation 'flip' needs images" in answer.err
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    options = ("--model", "mlp", "--dataset", "random:8x8x3:3:40", "--epochs", 2, "--backend", "native-torch")
+    answer = unikeras("train", *options, "--output", folder)
+    assert answer.code == 0, answer
+    (folder.parent / "printed").write_text(answer.out)
+    return folder
+
+
+def test_without_a_terminal_each_epoch_is_a_line(run: Path) -> None:
+    lines = (run.parent / "printed").read_text().splitlines()
+    epochs = [line for line in lines if "epoch 1/2" in line or "epoch 2/2" in line]
+    assert len(epochs) == 2
+    assert all("test accuracy" in line and "images/s" in line for line in epochs)
+    assert f"run: {run}" in lines
+
+
+def test_a_finished_run_is_not_overwritten(run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    answer = unikeras("train", "--model", "mlp", "--dataset", "random:8x8x3:3:40", "--output", run)
+    assert answer.code == 2
+    assert "holds a finished run" in answer.err
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_evaluate_answers_in_words_and_in_json(run: Path) -> None:
+    words = unikeras("evaluate", run)
+    assert (words.code, words.err) == (0, "")
+    assert "test accuracy" in words.out
+    figures = unikeras("evaluate", run, "--json").json
+    assert figures.keys() == {"backend", "run", "test_loss", "test_accuracy"}
+    assert figures["test_accuracy"] == json.loads((run / "result.json").read_text())["test_accuracy"]
+
+
+def test_predict_names_the_classes_of_image_files(run: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "grey.jpg"]
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(paths[0])
+    Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)).save(paths[1])
+    answer: dict[str, Any] = unikeras("predict", run, *paths, "--top", 2, "--json").json
+    assert [entry["image"] for entry in answer["predictions"]] == [str(path) for path in paths]
+    for entry in answer["predictions"]:
+        first, second = (ranked["probability"] for ranked in entry["classes"])
+        assert 1 >= first >= second >= 0
+    words = unikeras("predict", run, paths[0])
+    assert words.code == 0
+    assert str(paths[0]) in words.out
+
+
+def test_predict_names_the_image_that_is_wrong(run: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.png"
+    text.write_text("no image")
+    assert "does not exist" in unikeras("predict", run, tmp_path / "gone.png").err
+    answer = unikeras("predict", run, text)
+    assert answer.code == 2
+    assert f"{text} is not an image" in answer.err
+
+
+def test_a_damaged_run_is_named(run: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in run.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    weights = broken / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    answer = unikeras("evaluate", broken)
+    assert answer.code == 2, answer
+    assert "weights.safetensors can't be read" in answer.err
+
+
+def test_an_output_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    options = ("--model", "mlp", "--dataset", "random:8x8x3:3:40", "--output", tmp_path / "file" / "run")
+    answer = unikeras("train", *options)
+    assert answer.code == 2
+    assert "can't be written" in answer.err
+
+
+def test_models_are_listed_and_summarised() -> None:
+    names = {row["model"] for row in unikeras("models", "list", "--json").json["models"]}
+    assert names == {"cnn", "mlp", "resnet8", "simple-cnn"}
+    summary = unikeras("models", "summary", "cnn", "--json").json
+    assert summary["parameters"] == 122570
+    assert unikeras("models", "summary", "cnn", "--input-shape", "28x28x1").out.count("Conv2D") == 3
+
+
+def test_datasets_are_listed_described_and_prepared(tmp_path: Path) -> None:
+    assert {row["name"] for row in unikeras("data", "list", "--json").json["datasets"]} >= {"digits", "cifar10", "mnist"}
+    prepared = unikeras("data", "prepare", "digits", "--cache-dir", tmp_path, "--json").json
+    facts = unikeras("data", "info", "digits", "--cache-dir", tmp_path, "--json").json
+    assert facts["folder"] == prepared["folder"]
+    assert facts["shape"] == [32, 32, 1]
+
+
+def test_one_command_trains_all_backends_from_one_start(tmp_path: Path, backend_names: list[str]) -> None:
+    options = ("--model", "mlp", "--dataset", "random:8x8x3:3:40", "--epochs", 1, "--output", tmp_path / "runs")
+    answer = unikeras("train", "--backend", ",".join(backend_names), *options)
+    assert answer.code == 0, answer
+    starts = {json.loads((tmp_path / "runs" / name / "run.json").read_text())["initial_weights"] for name in backend_names}
+    assert len(starts) == 1
+    table = answer.out[answer.out.index("accuracy    loss") :]
+    assert all(name in table for name in backend_names)
+
+
+def test_backend_names_come_from_the_files() -> None:
+    assert list(BACKENDS)[:4] == ["tensorflow", "torch", "native-tensorflow", "native-torch"]
+
+
+def test_version() -> None:
+    assert unikeras("--version").out == "unikeras 0.1.0\n"

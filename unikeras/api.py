@@ -1,0 +1,110 @@
+"""The Python API: `unikeras.train`, `evaluate`, `predict`, `load_run`."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unikeras.run import Run, load_run
+from unikeras.settings import FIELDS, resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Run", "evaluate", "load_run", "predict", "train"]
+
+
+def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
+    """Trains a model, in a process of its own for each backend.
+
+    Args:
+        config: YAML file of settings.
+        quiet: Print nothing.
+        **settings: Any field of `unikeras.settings.Settings`, by the names of the command line's options with underscores:
+            backend, model, dataset, epochs, batch_size, optimizer, learning_rate, … `backend` is one name, a list of names,
+            or "all".
+
+    Returns:
+        The finished run; a list of runs where `backend` means several.
+
+    Raises:
+        UnikerasError: a subclass says what was wrong: SettingsError, BackendError, ModelError, DataError, RunError, WorkerError.
+    """
+    from unikeras import commands, progress
+
+    backend = settings.get("backend")
+    if backend is not None and not isinstance(backend, str):
+        settings["backend"] = ",".join(backend)
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    checked = resolve(given, Path(config) if config else None, spell=lambda name: f"{name}=")
+    runs = commands.train(checked, progress.make_display(quiet, json=False))
+    several = len(runs) > 1 or checked.backend == "all" or "," in checked.backend
+    return runs if several else runs[0]
+
+
+def evaluate(run: Run | str | Path, *, backend: str | None = None) -> dict[str, Any]:
+    """Test loss and accuracy of a finished run.
+
+    Args:
+        run: The run or its folder.
+        backend: Where to evaluate; the run's own backend if not given.
+
+    Returns:
+        {"backend", "run", "test_loss", "test_accuracy"}
+    """
+    from unikeras import commands, progress
+
+    places = resolve({})
+    display = progress.make_display(quiet=True, json=False)
+    return commands.evaluate(_as_run(run), backend, places.data_dir, places.cache_dir, display)
+
+
+def predict(
+    run: Run | str | Path, images: str | Path | Sequence[str | Path] | np.ndarray, *, backend: str | None = None, top: int = 3
+) -> list[dict[str, Any]]:
+    """The most probable classes of images.
+
+    Args:
+        run: The run or its folder.
+        images: Image files, or an array B×input_shape in the type and range of the training data (0 to 255 for images).
+        backend: Where to predict; the run's own backend if not given.
+        top: Classes per image.
+
+    Returns:
+        For each image {"image": its name, "classes": [{"name", "probability"}, …]}, the most probable class first.
+    """
+    from unikeras import commands, progress
+
+    display = progress.make_display(quiet=True, json=False)
+    with tempfile.TemporaryDirectory(prefix="unikeras-") as folder:
+        if isinstance(images, (str, Path)):
+            images = [images]
+        if hasattr(images, "__array__"):
+            import numpy as np
+
+            array_file = Path(folder) / "array.npy"
+            np.save(array_file, np.asarray(images), allow_pickle=False)
+            images = [array_file]
+        answer = commands.predict(_as_run(run), [Path(image) for image in images], backend, top, display)
+    predictions: list[dict[str, Any]] = answer["predictions"]
+    return predictions
+
+
+def _as_run(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else load_run(run)
+
+
+def _signature() -> inspect.Signature:
+    """`train`'s signature with every setting in it, for help() and editors."""
+    own = [parameter for parameter in inspect.signature(train).parameters.values() if parameter.name != "settings"]
+    fields = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+        for field in FIELDS.values()
+    ]
+    return inspect.Signature([*fields, *own], return_annotation="Run | list[Run]")
+
+
+train.__signature__ = _signature()  # type: ignore[attr-defined]

@@ -1,0 +1,178 @@
+"""A Keras model inside a backend: building it with seeded weights, its canonical names, its optimiser. Any framework."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src import backend as keras_backend
+
+from unikeras import model_files, weights
+from unikeras.backends import base
+from unikeras.errors import BackendError, ModelError
+from unikeras.optimizers import OptimizerSpec
+from unikeras.weights import Weights
+
+
+class KerasModel(base.Backend):
+    """The half of a backend that holds a Keras model; its sibling class in the hierarchy takes the steps."""
+
+    spec: base.ModelSpec
+    module: ModuleType
+    model: Any
+    optimizer: Any
+
+    def build_model(self) -> None:
+        """Sets `module`, `model` and `optimizer`."""
+        self.module, self.model = build_model(self.spec)
+        self.optimizer = make_optimizer(self.spec.optimizer, self.spec.variable_dtype)
+        self.optimizer.build(self.model.trainable_variables)
+        self.variables = canonical_variables(self.model)
+
+    def weights(self) -> Weights:
+        return {name: keras.ops.convert_to_numpy(variable) for name, variable in self.variables.items()}
+
+    def load_weights(self, received: Weights) -> None:
+        assign(self.variables, received, "The weights")
+
+    def trainable_names(self) -> list[str]:
+        return [name for name, variable in self.variables.items() if variable.trainable]
+
+    def optimizer_state(self) -> Weights:
+        return {name: keras.ops.convert_to_numpy(variable) for name, variable in self._optimizer_variables().items()}
+
+    def load_optimizer_state(self, state: Weights) -> None:
+        assign(self._optimizer_variables(), state, "The optimiser's slots")
+
+    def save_model(self, path: Path) -> None:
+        self.model.save(path)
+
+    def _optimizer_variables(self) -> dict[str, Any]:
+        """Keras names a slot after its parameter's path: `adam/conv1_kernel_momentum`."""
+        by_name = {variable.name: variable for variable in self.optimizer.variables}
+        named = {
+            f"{slot}/{name}": by_name[f"{self.variables[name].path}_{slot}".replace("/", "_")]
+            for slot in self.spec.optimizer.rule.slots
+            for name in self.trainable_names()
+        }
+        return {**named, "iterations": self.optimizer.iterations}
+
+
+def assign(variables: dict[str, Any], received: Weights, what: str) -> None:
+    """Gives the variables new values, all of them or, where names or shapes don't fit, none."""
+    weights.require_match({name: tuple(variable.shape) for name, variable in variables.items()}, received, what)
+    for name, variable in variables.items():
+        variable.assign(received[name])
+
+
+def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any]:
+    """The model file as a module, and its model with seeded initial weights.
+
+    Raises:
+        ModelError: the file is wrong, or its model doesn't give B×num_classes.
+    """
+    # The user's ~/.keras/keras.json must not decide what a run means.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_floatx(spec.variable_dtype)
+    keras.config.set_dtype_policy(spec.dtype)
+    keras.utils.clear_session()  # automatic layer names start from the same number
+    module = model_files.load(spec.model_file)
+    with recorded_initializers() as initializers:
+        model = model_files.build(module, spec.input_shape, spec.num_classes)
+        if not isinstance(model, keras.Model):
+            raise ModelError(
+                f"build in {spec.model_file} returned an object of type {type(model).__name__}.", cure="Return a keras.Model."
+            )
+        outputs = model_files.run_user_code(
+            spec.model_file, "failed on its first batch", lambda: model(np.zeros((2, *spec.input_shape), spec.variable_dtype))
+        )
+    base.require_logits(tuple(outputs.shape), spec.num_classes, spec.model_file)
+    seed_weights(canonical_variables(model), initializers, spec.seed)
+    return module, model
+
+
+def canonical_variables(model: Any) -> dict[str, Any]:
+    """The model's variables by their path, without the name of the model itself."""
+    variables = list(model.weights)
+    names = weights.unique_names(variable.path.removeprefix(f"{model.name}/") for variable in variables)
+    return dict(zip(names, variables, strict=True))
+
+
+def make_optimizer(spec: OptimizerSpec, dtype: str) -> Any:
+    """Keras' optimiser of that name; its learning rate is set at every step.
+
+    On TensorFlow, Keras 3.15 turns Python floats into float32 before it casts them to the variables' type, so that β₂ = 0.999 is
+    off by 1e-8 in a float64 run; NumPy scalars keep their precision. In float32 they would promote the arithmetic to float64.
+    """
+    classes = {"sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
+    constants = {**spec.rule.constants, "weight_decay": spec.weight_decay or None, "global_clipnorm": spec.clip_norm}
+    if dtype == "float64":
+        constants = {name: np.float64(value) if isinstance(value, float) else value for name, value in constants.items()}
+    return classes[spec.rule.family](**constants)
+
+
+@contextlib.contextmanager
+def recorded_initializers() -> Iterator[dict[int, Any]]:
+    """While it lasts, collects the initialiser of every new variable, by the variable's id.
+
+    Raises:
+        BackendError: this Keras initialises its variables elsewhere.
+    """
+    variable_class = keras_backend.Variable
+    if not hasattr(variable_class, "_initialize_with_initializer"):
+        raise BackendError(f"Keras {keras.__version__} initialises variables in an unknown way.", cure="Install keras 3.15.")
+    initialize = variable_class._initialize_with_initializer
+    initializers: dict[int, Any] = {}
+
+    def record(variable: Any, initializer: Any) -> None:
+        initializers[id(variable)] = initializer
+        initialize(variable, initializer)
+
+    variable_class._initialize_with_initializer = record
+    try:
+        yield initializers
+    finally:
+        variable_class._initialize_with_initializer = initialize
+
+
+@contextlib.contextmanager
+def numpy_draws(rng: np.random.Generator) -> Iterator[None]:
+    """While it lasts, Keras' random initialisers, which all draw through three functions of its backend, draw from `rng`."""
+    draws = keras_backend.random
+
+    def drawing(sample: Callable[..., np.ndarray]) -> Callable[..., Any]:
+        def draw(shape: Sequence[int], first: float, second: float, dtype: str | None) -> Any:
+            # float32 values in any type, so that a float64 run starts from the same point.
+            return keras.ops.convert_to_tensor(sample(rng, tuple(shape), first, second).astype(np.float32), dtype=dtype)
+
+        return draw
+
+    uniform, normal, truncated = (drawing(f) for f in (weights.uniform, weights.normal, weights.truncated_normal))
+    replacements = {
+        "uniform": lambda shape, minval=0.0, maxval=1.0, dtype=None, seed=None: uniform(shape, minval, maxval, dtype),
+        "normal": lambda shape, mean=0.0, stddev=1.0, dtype=None, seed=None: normal(shape, mean, stddev, dtype),
+        "truncated_normal": lambda shape, mean=0.0, stddev=1.0, dtype=None, seed=None: truncated(shape, mean, stddev, dtype),
+    }
+    originals = {name: getattr(draws, name) for name in replacements}
+    try:
+        for name, replacement in replacements.items():
+            setattr(draws, name, replacement)
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(draws, name, original)
+
+
+def seed_weights(variables: dict[str, Any], initializers: dict[int, Any], seed: int) -> None:
+    """Initialises the variables again, each from its own stream, keyed by (seed, canonical name)."""
+    for name, variable in variables.items():
+        initializer = initializers.get(id(variable))
+        if initializer is not None:
+            with numpy_draws(weights.generator(seed, name)):
+                variable.assign(initializer(variable.shape, dtype=variable.dtype))

@@ -1,0 +1,120 @@
+"""Steps on TensorFlow, for Keras models and for native ones: one tf.function each, with a free batch axis."""
+
+from __future__ import annotations
+
+import abc
+import random
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unikeras.backends import base
+
+
+def configure(spec: base.ModelSpec) -> None:
+    """Sets what belongs to the process: threads, seeds of dropout, and float32 that means float32 (no TF32)."""
+    if spec.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(spec.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(spec.threads)
+    random.seed(spec.seed)
+    tf.random.set_seed(spec.seed)
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+class TensorFlowSteps(base.Backend):
+    """Train, evaluate and predict on TensorFlow; a subclass brings the model and its update."""
+
+    module: ModuleType
+
+    def __init__(self, spec: base.ModelSpec) -> None:
+        configure(spec)
+        self.spec = spec
+        self.device = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:0"
+        self.dtype = tf.as_dtype(spec.variable_dtype)
+        self.sums = tf.Variable(tf.zeros(3, tf.float64), trainable=False)
+        self.build_model()
+        self.loss = self._choose_loss()
+        inputs = tf.TensorSpec((None, *spec.input_shape), tf.as_dtype(spec.input_dtype))
+        labels = tf.TensorSpec((None,), tf.int64)
+        rate = tf.TensorSpec((), self.dtype)
+        self._train = tf.function(self._train_graph, input_signature=[inputs, labels, rate])
+        self._evaluate = tf.function(self._evaluate_graph, input_signature=[inputs, labels])
+        self._predict = tf.function(self._logits, input_signature=[inputs])
+
+    @abc.abstractmethod
+    def build_model(self) -> None:
+        """Sets `module`, the model and the optimiser."""
+
+    @abc.abstractmethod
+    def forward(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        """Logits of normalised inputs."""
+
+    @abc.abstractmethod
+    def penalty(self) -> Any:
+        """What the model's layers add to the loss."""
+
+    @abc.abstractmethod
+    def trained(self) -> list[tf.Variable]:
+        """What the gradient is taken of."""
+
+    @abc.abstractmethod
+    def update(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
+        """One step of the optimiser."""
+
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
+        self._train(inputs, labels, learning_rate)
+
+    def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
+        self._evaluate(inputs, labels)
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = self._predict(inputs).numpy()
+        return logits
+
+    def read_metrics(self) -> base.Metrics:
+        loss_sum, correct, samples = self.sums.numpy().tolist()
+        self.sums.assign(tf.zeros(3, tf.float64))
+        return base.Metrics(loss_sum, int(correct), int(samples))
+
+    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self.forward(self._normalized(inputs), training=True), self.dtype)
+            loss = self.loss(labels, logits) + self.penalty()
+        self.update(tape.gradient(loss, self.trained()), learning_rate)
+        self._add(loss, logits, labels)
+
+    def _evaluate_graph(self, inputs: tf.Tensor, labels: tf.Tensor) -> None:
+        logits = self._logits(inputs)
+        self._add(self.loss(labels, logits) + self.penalty(), logits, labels)
+
+    def _logits(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.forward(self._normalized(inputs), training=False), self.dtype)
+
+    def _normalized(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Samples cross to the device in their own type, which is a quarter of the bytes for uint8."""
+        scaled = tf.cast(inputs, self.dtype) * tf.constant(self.spec.scale, self.dtype)
+        return scaled + tf.constant(self.spec.offset, self.dtype) if self.spec.offset.any() else scaled
+
+    def _choose_loss(self) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+        """Mean loss of (labels, logits): the model file's, or cross-entropy."""
+        own = base.own_loss(self.module, self.spec)
+        if own is not None:
+            return lambda labels, logits: tf.reduce_mean(own(labels, logits))
+        smoothing, classes = self.spec.label_smoothing, self.spec.num_classes
+
+        def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+            if not smoothing:
+                return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            share = tf.constant(smoothing / classes, self.dtype)
+            targets = tf.one_hot(labels, classes, on_value=1 - smoothing, off_value=0.0, dtype=self.dtype) + share
+            return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+
+        return cross_entropy
+
+    def _add(self, loss: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> None:
+        count = tf.cast(tf.shape(labels)[0], tf.float64)
+        correct = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), labels), tf.float64))
+        self.sums.assign_add(tf.stack((tf.cast(loss, tf.float64) * count, correct, count)))

@@ -1,0 +1,101 @@
+"""Steps on torch, for Keras models and for native ones."""
+
+from __future__ import annotations
+
+import abc
+import random
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from unikeras.backends import base
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def configure(spec: base.ModelSpec) -> None:
+    """Sets what belongs to the process: threads, seeds of dropout, and float32 that means float32 (no TF32 anywhere)."""
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    random.seed(spec.seed)
+    torch.manual_seed(spec.seed)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+class TorchSteps(base.Backend):
+    """Train, evaluate and predict on torch; a subclass brings the model and its update."""
+
+    module: ModuleType
+
+    def __init__(self, spec: base.ModelSpec) -> None:
+        configure(spec)
+        self.spec = spec
+        self.device = str(DEVICE)
+        self.dtype = getattr(torch, spec.variable_dtype)
+        self.scale = torch.as_tensor(spec.scale, dtype=self.dtype, device=DEVICE)
+        self.offset = torch.as_tensor(spec.offset, dtype=self.dtype, device=DEVICE) if spec.offset.any() else None
+        self.sums = torch.zeros(3, dtype=torch.float64, device=DEVICE)
+        self.build_model()
+        self.loss = self._choose_loss()
+
+    @abc.abstractmethod
+    def build_model(self) -> None:
+        """Sets `module`, the model and the optimiser."""
+
+    @abc.abstractmethod
+    def forward(self, inputs: torch.Tensor, training: bool) -> torch.Tensor:
+        """Logits of normalised, channels-last inputs."""
+
+    @abc.abstractmethod
+    def penalty(self) -> torch.Tensor | float:
+        """What the model's layers add to the loss."""
+
+    @abc.abstractmethod
+    def update(self, loss: torch.Tensor, learning_rate: float) -> None:
+        """Gradients of `loss`, then one step of the optimiser."""
+
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
+        targets = torch.from_numpy(labels).to(DEVICE)
+        logits = self.forward(self.to_device(inputs), training=True).to(self.dtype)
+        loss = self.loss(targets, logits) + self.penalty()
+        self.update(loss, learning_rate)
+        self._add(loss, logits, targets)
+
+    def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
+        with torch.inference_mode():
+            targets = torch.from_numpy(labels).to(DEVICE)
+            logits = self.forward(self.to_device(inputs), training=False).to(self.dtype)
+            self._add(self.loss(targets, logits) + self.penalty(), logits, targets)
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            logits: np.ndarray = self.forward(self.to_device(inputs), training=False).to(self.dtype).cpu().numpy()
+        return logits
+
+    def read_metrics(self) -> base.Metrics:
+        loss_sum, correct, samples = self.sums.tolist()
+        self.sums.zero_()
+        return base.Metrics(loss_sum, int(correct), int(samples))
+
+    def to_device(self, inputs: np.ndarray) -> torch.Tensor:
+        """Normalised inputs; they cross to the device in their own type, which is a quarter of the bytes for uint8."""
+        scaled = torch.from_numpy(inputs).to(DEVICE).to(self.dtype).mul_(self.scale)
+        return scaled if self.offset is None else scaled.add_(self.offset)
+
+    def _choose_loss(self) -> Callable[[torch.Tensor, torch.Tensor], Any]:
+        """Mean loss of (targets, logits): the model file's, or cross-entropy."""
+        own = base.own_loss(self.module, self.spec)
+        if own is not None:
+            return lambda targets, logits: own(targets, logits).mean()
+        smoothing = self.spec.label_smoothing
+        return lambda targets, logits: torch.nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+
+    def _add(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        with torch.no_grad():
+            correct = (logits.argmax(dim=1) == targets).sum()
+            count = float(len(targets))
+            self.sums += torch.stack((loss.detach() * count, correct, torch.full_like(correct, count))).to(self.sums.dtype)

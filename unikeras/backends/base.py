@@ -1,0 +1,168 @@
+"""The contract of a backend.
+
+A backend knows how to take a step, evaluate, predict, hand over weights and optimiser state, and take them back. Order, logging,
+stopping and files belong to `training.py`, which knows no framework. Two rules keep backends comparable:
+
+- Nothing random happens in a backend: initial weights are `weights.initial_value`, batches come in from outside.
+- Keras' arithmetic is the definition: a native backend computes Keras' formulas with its framework's fastest kernels.
+
+To add one, write `backends/NAME.py` (Keras on a framework) or `backends/native_NAME.py` (the framework alone) with a class
+`Backend`, and put the framework among the dependencies in pyproject.toml. Command line, tests and tables find it by itself.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from unikeras.errors import ModelError
+from unikeras.optimizers import OptimizerSpec
+from unikeras.weights import Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """Everything that a backend has to know.
+
+    Attributes:
+        model_file: The Keras file, or its native sibling for a backend without Keras.
+        input_shape: Of one sample, channels last.
+        input_dtype: NumPy type of the samples as they come in.
+        scale, offset: float64, broadcastable to a sample; the model sees `sample * scale + offset`.
+        dtype: float32, mixed_bfloat16 or float64.
+        seed: Decides the initial weights.
+        threads: CPU threads, or None for the framework's own choice.
+    """
+
+    model_file: Path
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    num_classes: int
+    scale: np.ndarray
+    offset: np.ndarray
+    dtype: str
+    seed: int
+    label_smoothing: float
+    optimizer: OptimizerSpec
+    threads: int | None
+
+    @property
+    def variable_dtype(self) -> str:
+        """Type of weights, slots, loss and logits."""
+        return "float64" if self.dtype == "float64" else "float32"
+
+    @property
+    def mixed(self) -> bool:
+        """Whether layers compute in bfloat16."""
+        return self.dtype == "mixed_bfloat16"
+
+
+class Metrics(NamedTuple):
+    """Sums over the samples since the last reading."""
+
+    loss_sum: float
+    correct: int
+    samples: int
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.samples
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.samples
+
+
+class Backend(abc.ABC):
+    """One way to run a model. Arrays that come in are NumPy batches: inputs B×input_shape, labels B (int64)."""
+
+    name: ClassVar[str]
+    device: str
+
+    @abc.abstractmethod
+    def __init__(self, spec: ModelSpec) -> None:
+        """Builds the model with its seeded initial weights and the optimiser with empty slots.
+
+        Raises:
+            ModelError: the model file is wrong or doesn't fit the data.
+        """
+
+    @abc.abstractmethod
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
+        """One update; loss and accuracy before it are added to the sums on the device, without waiting for them."""
+
+    @abc.abstractmethod
+    def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
+        """Adds loss and accuracy to the sums, with the model in inference mode."""
+
+    @abc.abstractmethod
+    def read_metrics(self) -> Metrics:
+        """The sums since the last call, waiting for the device; then they start at zero."""
+
+    @abc.abstractmethod
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Logits, B×num_classes."""
+
+    @abc.abstractmethod
+    def weights(self) -> Weights:
+        """All parameters and statistics in canonical names and layouts."""
+
+    @abc.abstractmethod
+    def load_weights(self, weights: Weights) -> None:
+        """Takes canonical weights.
+
+        Raises:
+            ModelError: names or shapes don't fit the model; nothing is changed then.
+        """
+
+    @abc.abstractmethod
+    def trainable_names(self) -> list[str]:
+        """Canonical names of the parameters that training changes."""
+
+    @abc.abstractmethod
+    def optimizer_state(self) -> Weights:
+        """Slots as `SLOT/canonical name` in canonical layouts, and `iterations`, the number of updates so far."""
+
+    @abc.abstractmethod
+    def load_optimizer_state(self, state: Weights) -> None:
+        """Takes what `optimizer_state` of any backend with the same rule returned.
+
+        Raises:
+            ModelError: names or shapes don't fit; nothing is changed then.
+        """
+
+    def save_model(self, path: Path) -> None:  # noqa: B027 - having no format of its own is a valid answer
+        """Writes the framework-independent model file, where the backend has one."""
+
+
+def own_loss(module: ModuleType, spec: ModelSpec) -> Callable[..., Any] | None:
+    """The `loss(labels, logits)` of a model file, which replaces cross-entropy; None if it has none.
+
+    Raises:
+        ModelError: it has one, and label smoothing, which belongs to cross-entropy, is asked for.
+    """
+    loss: Callable[..., Any] | None = getattr(module, "loss", None)
+    if loss is not None and spec.label_smoothing:
+        raise ModelError(
+            f"{spec.model_file} has a loss of its own, which label smoothing can't change.", cure="Leave out --label-smoothing."
+        )
+    return loss
+
+
+def require_logits(shape: tuple[int | None, ...], num_classes: int, model_file: Path) -> None:
+    """Checks a model's output shape, batch axis first.
+
+    Raises:
+        ModelError: it is not B×num_classes.
+    """
+    if tuple(shape[1:]) != (num_classes,):
+        raise ModelError(
+            f"{model_file} returns outputs of shape {tuple(shape)} where the data have {num_classes} classes.",
+            cure=f"Its last layer must give one logit a class: shape (batch, {num_classes}).",
+        )

@@ -1,0 +1,150 @@
+"""torch alone: an nn.Module, autocast, fused updates. Converts to canonical weights at its door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from unikeras import model_files, weights
+from unikeras.backends import _torch, base
+from unikeras.backends._torch_optimizers import make_optimizer
+from unikeras.errors import ModelError
+from unikeras.weights import Weights
+
+DEVICE = _torch.DEVICE
+
+
+class Entry(NamedTuple):
+    """A tensor of the module and the way to its canonical layout; `view` shares memory, so it serves both directions."""
+
+    tensor: torch.Tensor
+    view: Callable[[torch.Tensor], torch.Tensor]
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+def _kernel_last(tensor: torch.Tensor) -> torch.Tensor:
+    """out×in×space → space×in×out."""
+    return tensor.permute(*range(2, tensor.ndim), 1, 0)
+
+
+_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+# Keras' names of a layer's tensors. Other modules keep torch's names.
+_LEAVES: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], dict[str, str]]] = [
+    ((nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear), {"weight": "kernel"}),
+    ((nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm), _NORM),
+    (nn.Embedding, {"weight": "embeddings"}),
+]
+
+
+def canonical_entries(model: nn.Module) -> dict[str, Entry]:
+    """Parameters and buffers of `model` by canonical name: the module's path, then Keras' name of the tensor."""
+    entries: list[tuple[str, Entry]] = []
+    for path, module in model.named_modules():
+        leaves = next((leaves for classes, leaves in _LEAVES if isinstance(module, classes)), {})
+        tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for leaf, tensor in tensors:
+            if leaf != "num_batches_tracked":  # torch's own count; Keras has none
+                view = _kernel_last if leaves.get(leaf) == "kernel" else _same
+                name = "/".join([*path.split("."), leaves.get(leaf, leaf)]).lstrip("/")
+                entries.append((name, Entry(tensor, view)))
+    names = weights.unique_names(name for name, _ in entries)
+    return dict(zip(names, (entry for _, entry in entries), strict=True))
+
+
+class Backend(_torch.TorchSteps):
+    """An nn.Module of the model file beside the Keras one."""
+
+    name = "native-torch"
+
+    def build_model(self) -> None:
+        self.module = model_files.load(self.spec.model_file)
+        model = model_files.build(self.module, self.spec.input_shape, self.spec.num_classes)
+        if not isinstance(model, nn.Module):
+            raise ModelError(
+                f"build in {self.spec.model_file} returned an object of type {type(model).__name__}.",
+                cure="Return a torch.nn.Module.",
+            )
+        self.is_image = len(self.spec.input_shape) == 3
+        # channels_last is the fast layout of convolutions, on CPUs too, and the one in which our batches come.
+        layout = torch.channels_last if self.is_image else torch.preserve_format
+        self.model = model.to(DEVICE, self.dtype, memory_format=layout)
+        self._check_outputs()
+        self.entries = canonical_entries(self.model)
+        initializers: dict[str, str] = getattr(self.module, "initializers", {})
+        self.load_weights(
+            {
+                name: weights.initial_value(self.spec.seed, name, tuple(view(tensor).shape), initializers.get(name))
+                for name, (tensor, view) in self.entries.items()
+            }
+        )
+        trained = [self.entries[name].tensor for name in self.trainable_names()]
+        self.optimizer = make_optimizer(self.spec.optimizer, trained)
+
+    def forward(self, inputs: torch.Tensor, training: bool) -> torch.Tensor:
+        if self.model.training != training:
+            self.model.train(training)
+        if self.is_image:
+            inputs = inputs.permute(0, 3, 1, 2)
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.spec.mixed):
+            logits: torch.Tensor = self.model(inputs)
+        return logits
+
+    def penalty(self) -> torch.Tensor | float:
+        return 0.0
+
+    def update(self, loss: torch.Tensor, learning_rate: float) -> None:
+        loss.backward()
+        self.optimizer.step(learning_rate)
+
+    def weights(self) -> Weights:
+        return {name: _to_numpy(view(tensor)) for name, (tensor, view) in self.entries.items()}
+
+    def load_weights(self, received: Weights) -> None:
+        expected = {name: tuple(view(tensor).shape) for name, (tensor, view) in self.entries.items()}
+        weights.require_match(expected, received, "The weights")
+        for name, (tensor, view) in self.entries.items():
+            view(tensor.data).copy_(torch.from_numpy(received[name].copy()))
+
+    def trainable_names(self) -> list[str]:
+        return [name for name, (tensor, _) in self.entries.items() if tensor.requires_grad]
+
+    def optimizer_state(self) -> Weights:
+        slots = {name: _to_numpy(slot) for name, slot in self._slots().items()}
+        return {**slots, "iterations": np.asarray(self.optimizer.iterations)}
+
+    def load_optimizer_state(self, state: Weights) -> None:
+        slots = self._slots()
+        expected: dict[str, tuple[int, ...]] = {name: tuple(slot.shape) for name, slot in slots.items()}
+        weights.require_match({**expected, "iterations": ()}, state, "The optimiser's slots")
+        for name, slot in slots.items():
+            slot.copy_(torch.from_numpy(state[name].copy()))
+        self.optimizer.resume_at(int(state["iterations"]))
+
+    def _slots(self) -> dict[str, torch.Tensor]:
+        """Views of the optimiser's slots in canonical layouts."""
+        names = self.trainable_names()
+        return {
+            f"{slot}/{name}": self.entries[name].view(tensor)
+            for slot, tensors in self.optimizer.slots.items()
+            for name, tensor in zip(names, tensors, strict=True)
+        }
+
+    def _check_outputs(self) -> None:
+        sample = torch.zeros((2, *self.spec.input_shape), dtype=self.dtype, device=DEVICE)
+        with torch.no_grad():
+            outputs = model_files.run_user_code(
+                self.spec.model_file, "failed on its first batch", lambda: self.forward(sample, training=False)
+            )
+        base.require_logits(tuple(outputs.shape), self.spec.num_classes, self.spec.model_file)
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().cpu().contiguous().numpy().copy()
+    return array

@@ -1,0 +1,296 @@
+"""The command line: parse, call `commands`, print, exit. Options come from `settings.FIELDS`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from unikeras import __version__
+from unikeras.errors import SettingsError, UnikerasError, nearest
+from unikeras.printing import console, print_error, print_facts, print_json, print_table
+from unikeras.settings import FIELDS, as_option, choices, resolve, value_type
+
+if TYPE_CHECKING:
+    from unikeras.data.locate import Request
+    from unikeras.progress import Display
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+click.rich_click.SHOW_METAVARS_COLUMN = False
+click.rich_click.APPEND_METAVARS_HELP = True
+click.rich_click.MAX_WIDTH = 120
+PLACES = ("data_dir", "cache_dir")
+
+
+class Group(click.RichGroup):
+    """A group that names the nearest commands when one is misspelt."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise SettingsError(f"Unknown command {args[0]!r}.", cure=nearest(args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+
+def setting_option(name: str) -> Callable[[Command], Command]:
+    """The option of a setting. Values stay text: `settings.resolve` checks them, wherever they come from."""
+    field = FIELDS[name]
+    metavar = "|".join(choices(name)) or {int: "N", float: "F", str: "TEXT", Path: "PATH"}[value_type(name)]
+    default = "" if field.default is None else f" [default: {field.default}]"
+    decorator: Callable[[Command], Command] = click.option(
+        as_option(name), name, default=None, metavar=metavar, panel=field.metadata["group"], help=field.metadata["help"] + default
+    )
+    return decorator
+
+
+def options_of(*names: str) -> Callable[[Command], Command]:
+    """The options of several settings, in this order in the help."""
+
+    def decorate(command: Command) -> Command:
+        for name in reversed(names):
+            command = setting_option(name)(command)
+        return command
+
+    return decorate
+
+
+json_option = click.option("--json", is_flag=True, help="Print one JSON object on standard output, and nothing else there.")
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
+
+
+def set_debug(_context: Any, _parameter: Any, value: bool) -> None:
+    """Remembered outside of click, for errors are printed after it has returned."""
+    global debug
+    debug = debug or value
+
+
+debug = bool(os.environ.get("UNIKERAS_DEBUG"))
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=set_debug,
+    help="Show the traceback of an error. [env: UNIKERAS_DEBUG]",
+)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="unikeras %(version)s")
+def cli() -> None:
+    """Write a model once in Keras 3; train it on any backend; prove that the backends agree."""
+
+
+@cli.command()
+@options_of(*FIELDS)
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
+)
+@json_option
+@quiet_option
+@debug_option
+def train(config: Path | None, json: bool, quiet: bool, **options: str | None) -> None:
+    """Train a model on one backend or several, from the same weights and batches.
+
+    Every option can also stand in the file given with --config, or in an environment variable such as UNIKERAS_BATCH_SIZE; an
+    option given here wins over the environment, and that over the file.
+    """
+    settings = resolve(_given(options), config)
+    from unikeras import commands, progress
+
+    display = _display(json, quiet)
+    runs = commands.train(settings, display)
+    results = [run.result for run in runs]
+    if json:
+        return print_json({"runs": [{key: result[key] for key in RESULT_KEYS} for result in results]})
+    output = console()
+    output.print()
+    output.print(progress.results_table(results))
+    output.print()
+    for run in runs:
+        output.print(f"run: {run.path}", highlight=False, soft_wrap=True)
+
+
+RESULT_KEYS = (
+    "backend", "run", "epochs", "steps", "train_loss", "test_loss", "test_accuracy", "images_per_second", "train_seconds",
+    "startup_seconds", "peak_memory_mb",
+)  # fmt: skip
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+@click.option("--backend", metavar="B", help="Evaluate on this backend, not on the one of the run.")
+@options_of(*PLACES)
+@json_option
+@debug_option
+def evaluate(run: str, backend: str | None, json: bool, **options: str | None) -> None:
+    """Loss and accuracy of a finished run on its test images."""
+    from unikeras import commands
+
+    places = resolve(_given(options))
+    answer = commands.evaluate(_load_run(run), backend, places.data_dir, places.cache_dir, _display(json, quiet=True))
+    if json:
+        return print_json(answer)
+    text = f"test accuracy {answer['test_accuracy']:.2%}, test loss {answer['test_loss']:.4f} on {answer['backend']}"
+    console().print(text, highlight=False)
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+@click.argument("images", metavar="IMAGE…", nargs=-1, required=True)
+@click.option("--backend", metavar="B", help="Predict on this backend, not on the one of the run.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to name per image.")
+@json_option
+@debug_option
+def predict(run: str, images: tuple[str, ...], backend: str | None, top: int, json: bool) -> None:
+    """The most probable classes of image files, or of the rows of one .npy file."""
+    from unikeras import commands
+
+    answer = commands.predict(_load_run(run), [Path(image) for image in images], backend, top, _display(json, quiet=True))
+    if json:
+        return print_json(answer)
+    from rich.markup import escape
+
+    output = console()
+    for prediction in answer["predictions"]:
+        classes = ", ".join(f"{escape(c['name'])} {c['probability']:.1%}" for c in prediction["classes"])
+        output.print(f"[bold]{escape(prediction['image'])}[/]  {classes}", highlight=False, soft_wrap=True)
+
+
+@cli.group(cls=Group)
+def data() -> None:
+    """Datasets: what there is, and preparing them."""
+
+
+@data.command("list")
+@options_of(*PLACES)
+@json_option
+@debug_option
+def data_list(json: bool, **options: str | None) -> None:
+    """Datasets that can be used by name, and where they are."""
+    from unikeras.data import locate
+
+    places = resolve(_given(options))
+    rows = locate.list_datasets(places.data_dir, places.cache_dir)
+    if json:
+        return print_json({"datasets": rows})
+    print_table(rows)
+    console().print(
+        "\nAlso: any TFDS image-classification dataset by its name, a folder with a subfolder per class, an .npz file with "
+        "x_train, y_train, x_test, y_test, and random:SHAPE:CLASSES:COUNT.",
+        style="dim",
+        highlight=False,
+    )
+
+
+@data.command("info")
+@click.argument("name")
+@options_of("image_size", *PLACES)
+@json_option
+@debug_option
+def data_info(name: str, json: bool, **options: str | None) -> None:
+    """Shape, classes, counts and hash of a dataset; prepares it if need be, and compares its files with their hashes."""
+    from unikeras import commands
+
+    facts = commands.inspect(_request(name, options), _display(json, quiet=False))
+    return print_json(facts) if json else print_facts(facts)
+
+
+@data.command("prepare")
+@click.argument("name")
+@click.option("--download", is_flag=True, help="Fetch it through TFDS first: the only command that uses the network.")
+@options_of("image_size", *PLACES)
+@json_option
+@debug_option
+def data_prepare(name: str, download: bool, json: bool, **options: str | None) -> None:
+    """Make the arrays of a dataset once; training does it too, when they are not there."""
+    from unikeras import commands
+
+    folder = commands.prepare(_request(name, options), _display(json, quiet=False), download)
+    if json:
+        return print_json({"dataset": name, "folder": str(folder)})
+    console().print(f"{name} is prepared in {folder}", highlight=False, soft_wrap=True)
+
+
+@cli.group(cls=Group)
+def models() -> None:
+    """Bundled models, and what a model file builds."""
+
+
+@models.command("list")
+@json_option
+@debug_option
+def models_list(json: bool) -> None:
+    """Models that come with unikeras, each in three implementations."""
+    from unikeras import model_files
+
+    names = model_files.bundled_names()
+    rows = [{"model": name, "description": model_files.describe(model_files.locate(name))} for name in names]
+    return print_json({"models": rows}) if json else print_table(rows)
+
+
+@models.command("summary")
+@click.argument("model", metavar="NAME|FILE.py")
+@click.option("--input-shape", default="32x32x3", show_default=True, help="Shape of one input, as 32x32x3 or 32.")
+@click.option("--classes", type=click.IntRange(min=2), default=10, show_default=True, help="Number of classes.")
+@json_option
+@debug_option
+def models_summary(model: str, input_shape: str, classes: int, json: bool) -> None:
+    """Layers, output shapes and parameters of a model."""
+    from unikeras import commands
+
+    parts = input_shape.split("x")
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise SettingsError(f"--input-shape can't be {input_shape!r}.", cure="Write sizes with x between: 32x32x3.")
+    summary = commands.summarize(model, tuple(map(int, parts)), classes, _display(json, quiet=True))
+    if json:
+        return print_json(summary)
+    rows = [{**layer, "output_shape": _shape(layer["output_shape"])} for layer in summary["layers"]]
+    print_table(rows)
+    total, trainable = summary["parameters"], summary["trainable_parameters"]
+    console().print(f"\n{total:,} parameters, {trainable:,} of them trainable", highlight=False)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _request(name: str, options: dict[str, Any]) -> Request:
+    from unikeras import commands
+
+    return commands.request_of(resolve({**_given(options), "dataset": name}))
+
+
+def _load_run(path: str) -> Any:
+    from unikeras.run import load_run
+
+    return load_run(path)
+
+
+def _display(json: bool, quiet: bool) -> Display:
+    from unikeras import progress
+
+    return progress.make_display(quiet, json)
+
+
+def _shape(sizes: list[int | None] | None) -> str:
+    return "" if sizes is None else "×".join("B" if size is None else str(size) for size in sizes)
+
+
+def main() -> None:
+    """Entry point of the `unikeras` command."""
+    try:
+        cli()
+    except UnikerasError as error:
+        print_error(error, debug)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        console(stderr=True).print("Interrupted; the run is not complete.", style="bold red")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What unikeras does, parent side: the command line and the Python API are two faces of these functions.
+
+Nothing here imports a framework or NumPy; every piece of real work is a job of a worker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from unikeras import backends, model_files, run
+from unikeras.backends import BackendInfo
+from unikeras.data import locate
+from unikeras.errors import BackendError, ModelError, UnikerasError
+from unikeras.events import Event, Job, Started
+from unikeras.launcher import child_environment, run_job
+from unikeras.progress import Display, run_shown
+from unikeras.run import Run
+from unikeras.settings import Settings
+
+
+def train(settings: Settings, display: Display) -> list[Run]:
+    """Trains one run per backend, one after the other, from the same start.
+
+    Raises:
+        UnikerasError: anything was wrong; runs that had finished before stay.
+    """
+    chosen = backends.select(settings.backend)
+    keras_file = model_files.locate(settings.model)
+    for info in chosen:
+        model_files.framework_file(keras_file, info.framework, info.uses_keras)
+    request = request_of(settings)
+    dataset = prepare(request, display)
+    settings = dataclasses.replace(settings, dataset=locate.absolute_name(request))
+    folder = settings.output or run.new_folder_name(settings, chosen[0].name if len(chosen) == 1 else None)
+    starts: dict[str, str] = {}
+    runs = []
+    for info in chosen:
+        own_settings = dataclasses.replace(settings, backend=info.name)
+        own_folder = folder if len(chosen) == 1 else folder / info.name
+        runs.append(_train_one(own_settings, info, own_folder, dataset, display, starts))
+    return runs
+
+
+def evaluate(
+    finished: Run, backend: str | None, data_dir: Path | None, cache_dir: Path | None, display: Display
+) -> dict[str, Any]:
+    """Test loss and accuracy of a run, on the backend it was trained with or on another."""
+    settings = finished.settings
+    info = _one_backend(backend or settings.backend)
+    places = dataclasses.replace(settings, data_dir=data_dir or settings.data_dir, cache_dir=cache_dir or settings.cache_dir)
+    dataset = prepare(request_of(places), display)
+    arguments = {"folder": str(finished.path), "backend": info.name, "dataset": str(dataset)}
+    return _work(Job("evaluate", arguments), info, settings.threads, display)
+
+
+def predict(finished: Run, images: list[Path], backend: str | None, top: int, display: Display) -> dict[str, Any]:
+    """The most probable classes of images."""
+    info = _one_backend(backend or finished.settings.backend)
+    arguments = {"folder": str(finished.path), "backend": info.name, "images": [str(image) for image in images], "top": top}
+    return _work(Job("predict", arguments), info, finished.settings.threads, display)
+
+
+def prepare(request: locate.Request, display: Display, download: bool = False) -> Path:
+    """Folder of a dataset's arrays, which are made if they are not there yet."""
+    folder = None if download else locate.find(request)
+    if folder is not None:
+        return folder
+    try:
+        return Path(_work(Job("prepare", {"request": request.to_dict(), "download": download}), None, None, display)["folder"])
+    finally:
+        display.end_run()
+
+
+def inspect(request: locate.Request, display: Display) -> dict[str, Any]:
+    """Facts of a dataset, after its arrays have been compared with their hashes; prepares it first if need be."""
+    return _work(Job("inspect", {"folder": str(prepare(request, display))}), None, None, display)
+
+
+def summarize(model: str, input_shape: tuple[int, ...], num_classes: int, display: Display) -> dict[str, Any]:
+    """Layers and parameters of a Keras model, read on whichever Keras backend is installed."""
+    model_files.locate(model)
+    info = next(info for info in backends.BACKENDS.values() if info.uses_keras and info.installed)
+    arguments = {"model": model, "input_shape": list(input_shape), "num_classes": num_classes}
+    return _work(Job("summarize", arguments), info, None, display)
+
+
+def request_of(settings: Settings) -> locate.Request:
+    """The dataset that settings name."""
+    return locate.Request(settings.dataset, settings.data_dir, settings.cache_dir, settings.image_size)
+
+
+def _train_one(
+    settings: Settings, info: BackendInfo, folder: Path, dataset: Path, display: Display, starts: dict[str, str]
+) -> Run:
+    launched_at = time.time()
+    run.create_folder(folder, settings)
+    arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset), "launched_at": launched_at}
+    environment = child_environment(info, settings.threads)
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Started):
+            _require_same_start(starts, info.name, event.initial_weights)
+        display.on_event(event)
+
+    try:
+        with run_shown(display, info.name, settings):
+            run_job(Job("train", arguments), environment, folder / run.LOG, on_event)
+    except UnikerasError as error:
+        if error.exit_code == 2:  # wrong input: nothing was trained, and the corrected command may use the same folder
+            shutil.rmtree(folder)
+        raise
+    return run.load_run(folder)
+
+
+def _require_same_start(starts: dict[str, str], backend: str, initial_weights: str) -> None:
+    """Backends of one command must start from equal weights, or comparing them means nothing."""
+    starts[backend] = initial_weights
+    first = next(iter(starts))
+    if starts[first] != initial_weights:
+        raise ModelError(
+            f"{backend} starts from other initial weights than {first}.",
+            cure="Where the Keras file sets an initialiser, the native file beside it needs the same one: define there "
+            "initializers = {'conv1/kernel': 'he_normal'}.",
+        )
+
+
+def _one_backend(name: str) -> BackendInfo:
+    chosen = backends.select(name)
+    if len(chosen) != 1:
+        raise BackendError(f"One backend is needed here, not {name!r}.", cure=f"Allowed: {', '.join(backends.BACKENDS)}.")
+    return chosen[0]
+
+
+def _work(job: Job, info: BackendInfo | None, threads: int | None, display: Display) -> dict[str, Any]:
+    """Result of a job outside of a run; its log is kept only until it ends."""
+    with tempfile.TemporaryDirectory(prefix="unikeras-") as folder:
+        result: dict[str, Any] = run_job(job, child_environment(info, threads), Path(folder) / run.LOG, display.on_event)
+        return result

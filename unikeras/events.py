@@ -1,0 +1,111 @@
+"""What crosses the process boundary, in both directions: one JSON object a line, never pickle.
+
+The parent writes one `Job` to the worker's standard input. The worker writes events to a pipe of their own, for standard output
+belongs to the frameworks; the last event is `Finished` or `Failed`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a worker is to do.
+
+    Attributes:
+        kind: Name of a function in `unikeras.jobs`: train, evaluate, predict, prepare, inspect or summarize.
+        arguments: Its keyword arguments, as JSON values.
+    """
+
+    kind: str
+    arguments: dict[str, Any]
+
+    def encode(self) -> str:
+        return json.dumps({"kind": self.kind, "arguments": self.arguments})
+
+    @staticmethod
+    def decode(line: str) -> Job:
+        return Job(**json.loads(line))
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Base of everything that a worker reports."""
+
+    kinds: ClassVar[dict[str, type[Event]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Event.kinds[cls.__name__] = cls
+
+    def encode(self) -> str:
+        return json.dumps({"event": type(self).__name__, **dataclasses.asdict(self)})
+
+    @staticmethod
+    def decode(line: str) -> Event:
+        fields = json.loads(line)
+        return Event.kinds[fields.pop("event")](**fields)
+
+
+Emit = Callable[[Event], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Notice(Event):
+    """A line for the person: something was decided or repaired on the way."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparing(Event):
+    """`done` of `total` samples of `name` are now arrays on the disk."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Started(Event):
+    """The model is built and the first step comes next; `initial_weights` is their SHA-256."""
+
+    device: str
+    parameters: int
+    steps_per_epoch: int
+    initial_weights: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress(Event):
+    """Where training is; loss and accuracy are means since the start of the epoch, None before the first reading."""
+
+    epoch: int
+    step: int
+    images_per_second: float
+    loss: float | None
+    accuracy: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochEnd(Event):
+    """An epoch's row of metrics.jsonl."""
+
+    row: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished(Event):
+    """The job is done; `result` is what its function returned."""
+
+    result: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed(Event):
+    """The job failed; `error` is a `UnikerasError` as a dictionary."""
+
+    error: dict[str, Any]

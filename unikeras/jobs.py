@@ -1,0 +1,195 @@
+"""What a worker can do: one function a job, called with the job's arguments and `emit`. Only workers import this module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unikeras import backends, model_files, provenance, run, training, weights
+from unikeras.backends.base import Backend, ModelSpec
+from unikeras.data import prepare as data_prepare
+from unikeras.data.dataset import Dataset, Mode, describe
+from unikeras.data.images import load_image
+from unikeras.data.locate import Request
+from unikeras.errors import DataError
+from unikeras.events import Emit, Notice, Started
+from unikeras.optimizers import OptimizerSpec
+from unikeras.recorder import Recorder
+from unikeras.run import Run, load_run
+from unikeras.settings import Settings, validate
+
+
+def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launched_at: float) -> dict[str, Any]:
+    """Trains a run in its folder, which holds its configuration already; returns what result.json says."""
+    run_folder, chosen = Path(folder), validate(settings, {})
+    data = Dataset.open(Path(dataset))
+    inputs = describe_inputs(data, chosen.normalize)
+    backend = make_backend(chosen, chosen.backend, inputs)
+    initial = weights.digest(backend.weights())
+    run.write_json(run_folder / run.PROVENANCE, _provenance(chosen, backend, data, inputs, initial))
+    steps_per_epoch = math.ceil(len(data.train.y) / chosen.batch_size)
+    parameters = sum(array.size for array in backend.weights().values())
+    emit(Started(backend.device, parameters, steps_per_epoch, initial))
+    recorder = Recorder(run_folder / run.METRICS, emit, steps_per_epoch, chosen.log_every, launched_at)
+    training.train(backend, data, chosen, recorder)
+    result = {"backend": chosen.backend, "run": str(run_folder), **recorder.close()}
+    weights.save(backend.weights(), run_folder / run.WEIGHTS)
+    _save_model(backend, run_folder / run.KERAS_MODEL, emit)
+    run.write_json(run_folder / run.RESULT, result)
+    return result
+
+
+def evaluate(emit: Emit, folder: str, backend: str, dataset: str) -> dict[str, Any]:
+    """Loss and accuracy of a finished run on its test images, on any backend."""
+    finished, data = load_run(folder), Dataset.open(Path(dataset))
+    if finished.provenance["data_hash"] != data.data_hash:
+        emit(Notice(f"The dataset {finished.settings.dataset} has changed since the run was trained."))
+    model = _restore(finished, backend, emit)
+    metrics = training.evaluate(model, data.test, finished.settings.batch_size)
+    return {"backend": backend, "run": folder, "test_loss": metrics.loss, "test_accuracy": metrics.accuracy}
+
+
+def predict(emit: Emit, folder: str, backend: str, images: list[str], top: int) -> dict[str, Any]:
+    """The `top` most probable classes of each image file (or of each row of one .npy file), on any backend."""
+    finished = load_run(folder)
+    expected = finished.provenance["inputs"]
+    names, inputs = _load_inputs([Path(image) for image in images], tuple(expected["shape"]), expected["dtype"])
+    model = _restore(finished, backend, emit)
+    size = finished.settings.batch_size
+    logits = np.concatenate([model.predict(inputs[start : start + size]) for start in range(0, len(inputs), size)])
+    predictions = [
+        {"image": name, "classes": _ranked(row, expected["class_names"], top)} for name, row in zip(names, logits, strict=True)
+    ]
+    return {"backend": backend, "run": folder, "predictions": predictions}
+
+
+def prepare(emit: Emit, request: dict[str, Any], download: bool) -> dict[str, Any]:
+    """Makes the arrays of a dataset, if they are not there; returns their folder."""
+    wanted = Request.from_dict(request)
+    return {"folder": str(data_prepare.fetch(wanted, emit) if download else data_prepare.prepare(wanted, emit))}
+
+
+def inspect(emit: Emit, folder: str) -> dict[str, Any]:
+    """Facts of a prepared dataset, after its files have been compared with their hashes."""
+    return describe(Path(folder))
+
+
+def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) -> dict[str, Any]:
+    """Layers and parameters of a Keras model."""
+    from unikeras.backends import _keras
+
+    inputs = {"shape": input_shape, "dtype": "uint8", "class_names": [""] * num_classes, "scale": 1.0, "offset": 0.0}
+    _, built = _keras.build_model(make_spec(Settings(model=model), model_files.locate(model), inputs))
+    layers = [
+        {
+            "name": layer.name,
+            "type": type(layer).__name__,
+            "output_shape": _output_shape(layer),
+            "parameters": layer.count_params(),
+        }
+        for layer in built.layers
+    ]
+    trainable = sum(math.prod(variable.shape) for variable in built.trainable_variables)
+    return {"model": model, "layers": layers, "parameters": built.count_params(), "trainable_parameters": trainable}
+
+
+JOBS: dict[str, Callable[..., Any]] = {job.__name__: job for job in (train, evaluate, predict, prepare, inspect, summarize)}
+
+
+def make_backend(settings: Settings, backend: str, inputs: dict[str, Any]) -> Backend:
+    """The model of `settings` on `backend`, for `inputs` as `describe_inputs` gives them."""
+    info = backends.BACKENDS[backend]
+    model_file = model_files.framework_file(model_files.locate(settings.model), info.framework, info.uses_keras)
+    return backends.load(backend)(make_spec(settings, model_file, inputs))
+
+
+def make_spec(settings: Settings, model_file: Path, inputs: dict[str, Any]) -> ModelSpec:
+    """What settings mean to a backend."""
+    return ModelSpec(
+        model_file=model_file,
+        input_shape=tuple(inputs["shape"]),
+        input_dtype=inputs["dtype"],
+        num_classes=len(inputs["class_names"]),
+        scale=np.asarray(inputs["scale"]),
+        offset=np.asarray(inputs["offset"]),
+        dtype=settings.dtype,
+        seed=settings.seed,
+        label_smoothing=settings.label_smoothing,
+        optimizer=OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm),
+        threads=settings.threads,
+    )
+
+
+def describe_inputs(data: Dataset, normalize: Mode) -> dict[str, Any]:
+    """What a model has to know of its inputs, as JSON values: with it a run predicts where its dataset is not at hand."""
+    scale, offset = data.normalization(normalize)
+    return {
+        "shape": list(data.input_shape),
+        "dtype": data.train.x.dtype.name,
+        "class_names": list(data.class_names),
+        "scale": scale.tolist(),
+        "offset": offset.tolist(),
+    }
+
+
+def _restore(finished: Run, backend: str, emit: Emit) -> Backend:
+    """A backend with the run's weights; says so where the model file is no longer that of the run."""
+    if finished.provenance["model_hash"] != model_files.fingerprint(model_files.locate(finished.settings.model)):
+        emit(Notice(f"The model file {finished.settings.model} has changed since the run was trained."))
+    model = make_backend(finished.settings, backend, finished.provenance["inputs"])
+    model.load_weights(finished.weights())
+    return model
+
+
+def _provenance(settings: Settings, backend: Backend, data: Dataset, inputs: dict[str, Any], initial: str) -> dict[str, Any]:
+    return {
+        **provenance.collect(),
+        "backend": settings.backend,
+        "device": backend.device,
+        "seed": settings.seed,
+        "data_hash": data.data_hash,
+        "inputs": inputs,
+        "model_hash": model_files.fingerprint(model_files.locate(settings.model)),
+        "initial_weights": initial,
+    }
+
+
+def _save_model(backend: Backend, path: Path, emit: Emit) -> None:
+    """A model that Keras can't serialise has still been trained, and its weights are saved."""
+    try:
+        backend.save_model(path)
+    except Exception as error:  # noqa: BLE001 - custom layers may fail in any way
+        path.unlink(missing_ok=True)
+        reason = " ".join(str(error).split())[:300]
+        emit(Notice(f"Keras could not write {path.name} ({type(error).__name__}: {reason}); weights.safetensors is complete."))
+
+
+def _load_inputs(paths: list[Path], shape: tuple[int, ...], dtype: str) -> tuple[list[str], np.ndarray]:
+    """Names and inputs of what is to be predicted: images, or the rows of one .npy file."""
+    expected = "×".join(map(str, shape))
+    if len(paths) == 1 and paths[0].suffix == ".npy":
+        array = np.load(paths[0], allow_pickle=False)
+        if array.shape[1:] != shape:
+            received = "×".join(map(str, array.shape[1:]))
+            raise DataError(f"{paths[0]} has samples of shape {received}.", cure=f"The run's model takes {expected}.")
+        return [f"{paths[0].name}[{index}]" for index in range(len(array))], array.astype(dtype)
+    if len(shape) != 3:
+        raise DataError(f"The run's model takes arrays of shape {expected}, not images.", cure="Give one .npy file of them.")
+    images = [load_image(path, *shape) for path in paths]
+    return [str(path) for path in paths], np.stack(images)
+
+
+def _ranked(logits: np.ndarray, class_names: list[str], top: int) -> list[dict[str, Any]]:
+    exponentials = np.exp((logits - logits.max()).astype(np.float64))
+    probabilities = exponentials / exponentials.sum()
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [{"name": class_names[index], "probability": float(probabilities[index])} for index in order]
+
+
+def _output_shape(layer: Any) -> list[int | None] | None:
+    shape = getattr(getattr(layer, "output", None), "shape", None) if getattr(layer, "_inbound_nodes", None) else None
+    return None if shape is None else list(shape)

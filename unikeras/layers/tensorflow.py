@@ -1,0 +1,101 @@
+"""tf.Modules with Keras' arithmetic, for native model files. Inputs are channels last, B×H×W×C.
+
+Variables start at zero: the backend fills them with seeded values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+_dtypes = (tf.float32, tf.float32)
+
+
+@contextlib.contextmanager
+def dtypes(compute: tf.DType, variable: tf.DType) -> Iterator[None]:
+    """Layers that are made while it lasts compute in one type and keep their variables in another."""
+    global _dtypes
+    previous, _dtypes = _dtypes, (compute, variable)
+    try:
+        yield
+    finally:
+        _dtypes = previous
+
+
+class Layer(tf.Module):
+    """Base: knows the types that were in force when it was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compute_dtype, self.variable_dtype = _dtypes
+
+    def variable(self, shape: Sequence[int], trainable: bool = True) -> tf.Variable:
+        """A new variable of zeros."""
+        return tf.Variable(tf.zeros(shape, self.variable_dtype), trainable=trainable)
+
+    def cast(self, tensor: tf.Tensor) -> tf.Tensor:
+        """A tensor or variable in the type of the arithmetic."""
+        return tf.cast(tensor, self.compute_dtype)
+
+
+class Conv2D(Layer):
+    """Convolution: kernel H×W×in×out; `same` or `valid` padding is TensorFlow's own, which is Keras'."""
+
+    def __init__(
+        self, inputs: int, filters: int, size: int, *, stride: int = 1, padding: str = "valid", bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.kernel = self.variable((size, size, inputs, filters))
+        self.bias = self.variable((filters,)) if bias else None
+        self.stride, self.padding = stride, padding.upper()
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        outputs = tf.nn.conv2d(self.cast(inputs), self.cast(self.kernel), self.stride, self.padding)
+        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.cast(self.bias))
+
+
+class Dense(Layer):
+    """Linear map of the last axis: kernel in×out."""
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__()
+        self.kernel = self.variable((inputs, units))
+        self.bias = self.variable((units,))
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.bias_add(tf.matmul(self.cast(inputs), self.cast(self.kernel)), self.cast(self.bias))
+
+
+class BatchNorm(Layer):
+    """Keras' BatchNormalization over B×H×W: ε is 1e-3, running statistics keep 0.99, and their variance is the biased one.
+
+    It computes in the type of its variables, for Keras' does so under mixed precision.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = self.variable((channels,))
+        self.beta = self.variable((channels,))
+        self.moving_mean = self.variable((channels,), trainable=False)
+        self.moving_variance = self.variable((channels,), trainable=False)
+
+    def __call__(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        inputs = tf.cast(inputs, self.variable_dtype)
+        mean, variance = self.moving_mean, self.moving_variance
+        if training:
+            mean, variance = tf.nn.moments(inputs, [0, 1, 2])
+            self.moving_mean.assign_sub((self.moving_mean - mean) * 0.01)
+            self.moving_variance.assign_sub((self.moving_variance - variance) * 0.01)
+        return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
+
+
+def max_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
+    """Maximum over size×size fields that don't overlap; rows and columns left over are dropped."""
+    return tf.nn.max_pool2d(inputs, size, size, "VALID")
+
+
+def flatten(inputs: tf.Tensor) -> tf.Tensor:
+    """Row, column, channel order, as in Keras."""
+    return tf.reshape(inputs, (-1, inputs.shape[1:].num_elements()))

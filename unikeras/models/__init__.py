@@ -1,0 +1,1 @@
+"""Bundled models: a Keras file each, and the same network for each framework alone beside it."""

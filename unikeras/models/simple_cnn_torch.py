@@ -1,0 +1,29 @@
+"""`simple-cnn` in torch alone."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from unikeras.layers.torch import Flatten
+
+
+class SimpleCnn(nn.Module):
+    def __init__(self, channels: int, features: int, num_classes: int) -> None:
+        super().__init__()
+        # Padding 1 is Keras' "same" where the stride is 1.
+        self.conv1 = nn.Conv2d(channels, 32, 3, padding=1)
+        self.conv2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.flatten = Flatten()
+        self.dense1 = nn.Linear(features, 64)
+        self.dense2 = nn.Linear(64, num_classes)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        x = functional.max_pool2d(torch.relu(self.conv1(inputs)), 2)
+        x = functional.max_pool2d(torch.relu(self.conv2(x)), 2)
+        logits: torch.Tensor = self.dense2(torch.relu(self.dense1(self.flatten(x))))
+        return logits
+
+
+def build(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    height, width, channels = input_shape
+    return SimpleCnn(channels, (height // 4) * (width // 4) * 64, num_classes)

@@ -1,0 +1,137 @@
+"""The run folder: every file name in it, writing whole files or none, and reading back without any framework."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unikeras.errors import RunError
+from unikeras.files import write_bytes
+from unikeras.settings import Settings, validate
+
+if TYPE_CHECKING:
+    from unikeras.weights import Weights
+
+CONFIG = "config.yaml"  # all settings; `unikeras train --config` repeats the run with it
+PROVENANCE = "run.json"  # versions, device, data hash: what the settings don't say
+METRICS = "metrics.jsonl"  # a row per logged step and per epoch
+WEIGHTS = "weights.safetensors"  # canonical
+KERAS_MODEL = "model.keras"  # only from Keras backends
+RESULT = "result.json"  # written last: its presence means that the run is complete
+LOG = "worker.log"  # what the framework printed
+
+
+class Run:
+    """A finished training run, read from its folder.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The settings it was trained with."""
+        import yaml
+
+        values = yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8"))
+        return validate(values, {name: f"{name} in {self.path / CONFIG}" for name in values})
+
+    @functools.cached_property
+    def result(self) -> dict[str, Any]:
+        """Final figures: backend, run, epochs, steps, train_loss, test_loss, test_accuracy, images_per_second and so on."""
+        return read_json(self.path / RESULT)
+
+    @functools.cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, device, processor, git commit, and hashes of data, model file and initial weights."""
+        return read_json(self.path / PROVENANCE)
+
+    @functools.cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Rows in the order they were written; `kind` is step or epoch."""
+        lines = (self.path / METRICS).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def weights(self) -> Weights:
+        """Canonical weights: NumPy arrays by names such as `conv1/kernel`."""
+        from unikeras import weights
+
+        return weights.load(self.path / WEIGHTS)
+
+
+def load_run(path: str | Path) -> Run:
+    """The finished run in a folder.
+
+    Raises:
+        RunError: the folder doesn't exist, holds no run, or a run that did not finish.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder {folder}.", cure="Give the folder that `unikeras train` printed.")
+    if not (folder / CONFIG).is_file():
+        raise RunError(f"{folder} holds no run: it has no {CONFIG}.", cure="Give the folder that `unikeras train` printed.")
+    if not (folder / RESULT).is_file():
+        raise RunError(
+            f"The run in {folder} did not finish: it has no {RESULT}.", cure=f"Look at {folder / LOG}; train it again."
+        )
+    return Run(folder)
+
+
+def new_folder_name(settings: Settings, backend: str | None) -> Path:
+    """Default place of a run: runs/TIME-MODEL-DATASET-BACKEND in the current folder."""
+    time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
+    parts = [time, Path(settings.model).stem, Path(settings.dataset).stem.partition(":")[0], backend]
+    return Path("runs") / "-".join(part for part in parts if part)
+
+
+def create_folder(folder: Path, settings: Settings) -> None:
+    """Makes the folder of a new run, with its configuration in it.
+
+    Raises:
+        RunError: the folder can't be made, or is in use.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            state = "a finished run" if (folder / RESULT).exists() else "files already"
+            raise RunError(f"{folder} holds {state}.", cure="Choose another --output, or remove the folder.")
+        write_config(folder / CONFIG, settings)
+    except OSError as error:
+        raise RunError(
+            f"The run's folder {folder} can't be written: {error.strerror}.", cure="Choose another --output."
+        ) from None
+
+
+def write_config(path: Path, settings: Settings) -> None:
+    """Writes all settings but `output`, which is the folder itself."""
+    import yaml
+
+    values = {name: value for name, value in settings.to_dict().items() if name != "output"}
+    write_bytes(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file; it is whole or not there."""
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON file of a run.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} can't be read: {error}.", cure="The run is damaged; train it again.") from None
+    return content

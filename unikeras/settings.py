@@ -1,0 +1,215 @@
+"""Every setting once: name, type, default, range and help.
+
+The command line, the configuration file, the environment and the Python API all take their names and checks from `Settings`.
+Later sources win: defaults < configuration file < environment (`UNIKERAS_…`) < options.
+
+pydantic checks the values but is imported only then, for `--help` has to answer at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Union
+
+from annotated_types import Ge, Gt, Lt
+
+from unikeras.errors import SettingsError, nearest
+
+PREFIX = "UNIKERAS_"
+NOT_SETTINGS = {"UNIKERAS_DEBUG"}  # read by the command line itself
+
+
+def setting(group: str, default: Any, help: str) -> Any:
+    """A field of `Settings` with the heading under which `--help` lists it, its default, and the sentence shown there."""
+    return dataclasses.field(default=default, metadata={"group": group, "help": help})
+
+
+WHAT, TRAINING, MACHINE, PLACES = "What to train", "Training", "Arithmetic and machine", "Files and folders"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a training run is made of; field names are the option names with underscores."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"allow_inf_nan": False}
+
+    backend: str = setting(WHAT, "torch", "Backend, several separated by commas, or all.")
+    model: str = setting(WHAT, "cnn", "Name of a bundled model, or a Python file with build(input_shape, num_classes).")
+    dataset: str = setting(WHAT, "digits", "Dataset name, folder of images, .npz file, or random:SHAPE:CLASSES:COUNT.")
+    image_size: str | None = setting(WHAT, None, "Resize images at preparation: 64 or HEIGHTxWIDTH.")
+    epochs: Annotated[int, Ge(1)] = setting(TRAINING, 30, "Passes over the training images.")
+    batch_size: Annotated[int, Ge(1)] = setting(
+        TRAINING, 64, "Images in a training step; the last one of an epoch may be smaller."
+    )
+    optimizer: Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"] = setting(TRAINING, "adam", "Update rule.")
+    learning_rate: Annotated[float, Gt(0)] = setting(TRAINING, 1e-3, "Learning rate, at its peak if it is scheduled.")
+    schedule: Literal["constant", "cosine", "step"] = setting(
+        TRAINING, "constant", "How the rate falls: not, along a cosine to 0, or to a tenth at 1/2 and at 3/4 of the steps."
+    )
+    warmup_steps: Annotated[int, Ge(0)] = setting(TRAINING, 0, "Steps over which the rate rises from 0.")
+    weight_decay: Annotated[float, Ge(0)] | None = setting(
+        TRAINING, None, "Decoupled weight decay, times the rate at each step. If not given: 0.004 for adamw, else 0."
+    )
+    clip_norm: Annotated[float, Gt(0)] | None = setting(TRAINING, None, "Largest norm of all gradients together.")
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = setting(
+        TRAINING, 0.0, "Share of the target spread evenly over the classes."
+    )
+    augment: Literal["none", "flip", "flip+shift"] = setting(
+        TRAINING, "none", "Mirror images at random; shift them by up to 4 pixels."
+    )
+    normalize: Literal["unit", "symmetric", "dataset"] = setting(
+        TRAINING, "unit", "Pixels to [0, 1], to [-1, 1], or to mean 0 and deviation 1 per channel."
+    )
+    seed: Annotated[int, Ge(0), Lt(2**64)] = setting(
+        TRAINING, 0, "Decides initial weights, order and augmentation on every backend."
+    )
+    dtype: Literal["float32", "mixed_bfloat16", "float64"] = setting(
+        MACHINE, "float32", "Arithmetic; mixed keeps float32 weights."
+    )
+    threads: Annotated[int, Ge(1)] | None = setting(MACHINE, None, "CPU threads of the framework; its own choice if not given.")
+    early_stopping: Annotated[int, Ge(1)] | None = setting(
+        TRAINING, None, "Stop after this many epochs without a lower test loss."
+    )
+    log_every: Annotated[int, Ge(1)] = setting(PLACES, 50, "Steps between two rows of metrics.jsonl.")
+    output: Path | None = setting(
+        PLACES, None, "The run's folder; with several backends, one inside it for each. Default: runs/…"
+    )
+    data_dir: Path | None = setting(PLACES, None, "Where datasets are looked for, in the layout of TFDS; may be read-only.")
+    cache_dir: Path | None = setting(PLACES, None, "Where prepared arrays are kept; the user's cache folder if not given.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON and YAML values."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+
+
+FIELDS: dict[str, dataclasses.Field[Any]] = {field.name: field for field in dataclasses.fields(Settings)}
+ANNOTATIONS = typing.get_type_hints(Settings, include_extras=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Values of one source, and how a message names one of its keys."""
+
+    values: Mapping[str, Any]
+    spell: typing.Callable[[str], str]
+
+
+def as_option(name: str) -> str:
+    """The command line's spelling of a setting: `batch_size` is `--batch-size`."""
+    return "--" + name.replace("_", "-")
+
+
+def resolve(
+    options: Mapping[str, Any],
+    config: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    spell: typing.Callable[[str], str] = as_option,
+) -> Settings:
+    """Settings from all sources, checked.
+
+    Args:
+        options: What the caller gave, by setting name; `spell` is how messages name them.
+        config: YAML file with setting names as keys (hyphens count as underscores).
+        environment: Variables; those that start with `UNIKERAS_` are settings.
+
+    Raises:
+        SettingsError: a name is unknown, or a value is not allowed.
+    """
+    sources = [
+        Source(_read_config(config) if config else {}, lambda name: f"{name} in {config}"),
+        Source(_read_environment(environment), lambda name: PREFIX + name.upper()),
+        Source(options, spell),
+    ]
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for source in sources:
+        for name, value in source.values.items():
+            if name not in FIELDS:
+                raise SettingsError(f"Unknown setting {source.spell(name)}.", cure=nearest(name, FIELDS))
+            values[name], origin[name] = value, source.spell(name)
+    return validate(values, origin)
+
+
+def validate(values: Mapping[str, Any], origin: Mapping[str, str]) -> Settings:
+    """Settings with `values` and defaults for the rest; `origin` is how a message names each value's source."""
+    import pydantic
+
+    try:
+        checked: Settings = pydantic.TypeAdapter(Settings).validate_python(dict(values))
+    except pydantic.ValidationError as error:
+        name = str(error.errors()[0]["loc"][0])
+        raise SettingsError(f"{origin.get(name, name)} can't be {values[name]!r}.", cure=f"Allowed: {allowed(name)}.") from None
+    is_file = checked.model.endswith(".py")  # as an absolute path, so that a run's configuration means the same in any folder
+    return dataclasses.replace(checked, model=str(Path(checked.model).expanduser().resolve())) if is_file else checked
+
+
+def allowed(name: str) -> str:
+    """The values a setting takes, in words."""
+    annotation, optional = _without_none(ANNOTATIONS[name])
+    constraints: tuple[Any, ...] = ()
+    if typing.get_origin(annotation) is Annotated:
+        annotation, *rest = typing.get_args(annotation)
+        constraints = tuple(rest)
+    if typing.get_origin(annotation) is Literal:
+        words = ", ".join(typing.get_args(annotation))
+    else:
+        noun = {int: "a whole number", float: "a number", str: "a text", Path: "a path"}[annotation]
+        words = " and".join([noun, *map(_bound, constraints)]).replace(noun + " and", noun, 1)
+    return f"{words}, or leave it out" if optional else words
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The values of a setting that has a closed list of them, otherwise nothing."""
+    annotation, _ = _without_none(ANNOTATIONS[name])
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
+def value_type(name: str) -> type:
+    """The plain type of a setting without a closed list of values: int, float, str or Path."""
+    annotation, _ = _without_none(ANNOTATIONS[name])
+    plain: type = typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
+    return plain
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if typing.get_origin(annotation) in (Union, types.UnionType):
+        (inner,) = (arg for arg in typing.get_args(annotation) if arg is not type(None))
+        return inner, True
+    return annotation, False
+
+
+def _bound(constraint: Ge | Gt | Lt) -> str:
+    if isinstance(constraint, Ge):
+        return f" ≥ {constraint.ge}"
+    return f" > {constraint.gt}" if isinstance(constraint, Gt) else f" < {constraint.lt}"
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The configuration file {path} can't be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path} is not valid YAML: {' '.join(str(error).split())}.", cure="Write `name: value` lines."
+        ) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds a {type(content).__name__}.", cure="Write one `name: value` line per setting.")
+    return {str(name).replace("-", "_"): value for name, value in content.items()}
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS and value
+    }

@@ -1,8 +1,8 @@
 """Which way of feeding batches costs least: plain gather, torch's DataLoader, or tf.data, around the same training step.
 
-Run it alone on a machine: `.venv/bin/python benchmarks/loaders.py`. Each backend gets a process of its own, in which the loaders take
-turns in short blocks (A B B A); printed are medians over the rounds of time ÷ time of the plain gather, with plain gather
-against itself as the noise band.
+Run it alone on a machine: `.venv/bin/python benchmarks/loaders.py`. Each backend gets a process of its own, in which the
+loaders take turns in short blocks (A B B A); printed are medians over the rounds of time ÷ time of the plain gather, with plain
+gather against itself as the noise band.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def gather(x: np.ndarray, y: np.ndarray, order: np.ndarray) -> Batches:
 
 
 def torch_loaders() -> dict[str, Callable[..., Batches]]:
-    """torch's DataLoader over the same order."""
+    """Torch's DataLoader over the same order."""
     import torch
 
     def load(x: np.ndarray, y: np.ndarray, order: np.ndarray, workers: int) -> Batches:

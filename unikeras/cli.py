@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from unikeras import __version__
-from unikeras.errors import SettingsError, UnikerasError, nearest
+from unikeras.errors import InterruptedRunError, SettingsError, UnikerasError, nearest
 from unikeras.printing import console, print_error, print_facts, print_json, print_table
 from unikeras.settings import FIELDS, as_option, choices, resolve, value_type
 
@@ -29,6 +29,12 @@ PLACES = ("data_dir", "cache_dir")
 
 class Group(click.RichGroup):
     """A group that names the nearest commands when one is misspelt."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would turn it into "Aborted!" and exit code 1
+            raise InterruptedRunError("Interrupted; nothing more is written.") from None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
@@ -287,9 +293,6 @@ def main() -> None:
     except UnikerasError as error:
         print_error(error, debug)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console(stderr=True).print("Interrupted; the run is not complete.", style="bold red")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,12 @@ class WorkerError(UnikerasError):
     """A worker process failed or died."""
 
 
+class InterruptedRunError(UnikerasError):
+    """The person at the command line pressed Ctrl-C. In Python it stays a KeyboardInterrupt."""
+
+    exit_code = 130
+
+
 def _family(cls: type[UnikerasError]) -> Iterable[type[UnikerasError]]:
     yield cls
     for child in cls.__subclasses__():

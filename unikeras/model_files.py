@@ -21,13 +21,13 @@ from typing import Any
 from unikeras.errors import ModelError, nearest
 
 BUNDLED = Path(__file__).parent / "models"
-NATIVE_CLASSES = {"torch": "torch.nn.Module", "tensorflow": "tf.Module"}
+NATIVE_CLASSES = {"torch": "torch.nn.Module", "tensorflow": "tf.Module"}  # for messages
 
 
 def bundled_names() -> list[str]:
     """Names of the models that come with unikeras."""
-    suffixes = tuple(f"_{framework}" for framework in NATIVE_CLASSES)
-    return sorted(path.stem.replace("_", "-") for path in BUNDLED.glob("[!_]*.py") if not path.stem.endswith(suffixes))
+    stems = {path.stem for path in BUNDLED.glob("[!_]*.py")}
+    return sorted(stem.replace("_", "-") for stem in stems if stem.rpartition("_")[0] not in stems)  # siblings are no models
 
 
 def locate(model: str) -> Path:
@@ -54,10 +54,11 @@ def native_sibling(keras_file: Path, framework: str) -> Path:
     """
     path = keras_file.with_name(f"{keras_file.stem}_{framework}.py")
     if not path.is_file():
+        returned = NATIVE_CLASSES.get(framework, "the model")
         raise ModelError(
             f"The native-{framework} backend needs {path.name} beside {keras_file}, and there is none.",
-            cure=f"Write it with build(input_shape, num_classes) -> {NATIVE_CLASSES[framework]}, the same network with the same "
-            f"layer names; or use --backend {framework}, which runs {keras_file.name} itself.",
+            cure=f"Write it with build(input_shape, num_classes) -> {returned}, the same network with the same layer names; "
+            f"or use --backend {framework}, which runs {keras_file.name} itself.",
         )
     return path
 

@@ -65,6 +65,9 @@ class Settings:
     normalize: Literal["unit", "symmetric", "dataset"] = setting(
         TRAINING, "unit", "Pixels to [0, 1], to [-1, 1], or to mean 0 and deviation 1 per channel."
     )
+    early_stopping: Annotated[int, Ge(1)] | None = setting(
+        TRAINING, None, "Stop after this many epochs without a lower test loss."
+    )
     seed: Annotated[int, Ge(0), Lt(2**64)] = setting(
         TRAINING, 0, "Decides initial weights, order and augmentation on every backend."
     )
@@ -72,9 +75,6 @@ class Settings:
         MACHINE, "float32", "Arithmetic; mixed keeps float32 weights."
     )
     threads: Annotated[int, Ge(1)] | None = setting(MACHINE, None, "CPU threads of the framework; its own choice if not given.")
-    early_stopping: Annotated[int, Ge(1)] | None = setting(
-        TRAINING, None, "Stop after this many epochs without a lower test loss."
-    )
     log_every: Annotated[int, Ge(1)] = setting(PLACES, 50, "Steps between two rows of metrics.jsonl.")
     output: Path | None = setting(
         PLACES, None, "The run's folder; with several backends, one inside it for each. Default: runs/…"

@@ -15,7 +15,6 @@ from keras.src import backend as keras_backend
 from unikeras import model_files, weights
 from unikeras.backends import base
 from unikeras.errors import BackendError, ModelError
-from unikeras.optimizers import OptimizerSpec
 from unikeras.weights import Weights
 
 
@@ -25,49 +24,36 @@ class KerasModel(base.Backend):
     spec: base.ModelSpec
     module: ModuleType
     model: Any
-    optimizer: Any
 
     def build_model(self) -> None:
-        """Sets `module`, `model` and `optimizer`."""
+        """Sets `module`, `model` and its variables by name."""
         self.module, self.model = build_model(self.spec)
-        self.optimizer = make_optimizer(self.spec.optimizer, self.spec.variable_dtype)
-        self.optimizer.build(self.model.trainable_variables)
         self.variables = canonical_variables(self.model)
+        self.constrained = [variable for variable in self.model.trainable_variables if variable.constraint is not None]
 
     def weights(self) -> Weights:
         return {name: keras.ops.convert_to_numpy(variable) for name, variable in self.variables.items()}
 
     def load_weights(self, received: Weights) -> None:
-        assign(self.variables, received, "The weights")
+        expected = {name: tuple(variable.shape) for name, variable in self.variables.items()}
+        weights.require_match(expected, received, "The weights")
+        for name, variable in self.variables.items():
+            variable.assign(received[name])
 
     def trainable_names(self) -> list[str]:
         return [name for name, variable in self.variables.items() if variable.trainable]
 
-    def optimizer_state(self) -> Weights:
-        return {name: keras.ops.convert_to_numpy(variable) for name, variable in self._optimizer_variables().items()}
+    def tensor(self, name: str) -> Any:
+        """The framework's own parameter inside of Keras' variable."""
+        return self.variables[name].value
 
-    def load_optimizer_state(self, state: Weights) -> None:
-        assign(self._optimizer_variables(), state, "The optimiser's slots")
+    def constrain(self) -> None:
+        """Keras' constraints hold after every update."""
+        for variable in self.constrained:
+            variable.assign(variable.constraint(variable))
 
     def save_model(self, path: Path) -> None:
         self.model.save(path)
-
-    def _optimizer_variables(self) -> dict[str, Any]:
-        """Keras names a slot after its parameter's path: `adam/conv1_kernel_momentum`."""
-        by_name = {variable.name: variable for variable in self.optimizer.variables}
-        named = {
-            f"{slot}/{name}": by_name[f"{self.variables[name].path}_{slot}".replace("/", "_")]
-            for slot in self.spec.optimizer.rule.slots
-            for name in self.trainable_names()
-        }
-        return {**named, "iterations": self.optimizer.iterations}
-
-
-def assign(variables: dict[str, Any], received: Weights, what: str) -> None:
-    """Gives the variables new values, all of them or, where names or shapes don't fit, none."""
-    weights.require_match({name: tuple(variable.shape) for name, variable in variables.items()}, received, what)
-    for name, variable in variables.items():
-        variable.assign(received[name])
 
 
 def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any]:
@@ -102,19 +88,6 @@ def canonical_variables(model: Any) -> dict[str, Any]:
     variables = list(model.weights)
     names = weights.unique_names(variable.path.removeprefix(f"{model.name}/") for variable in variables)
     return dict(zip(names, variables, strict=True))
-
-
-def make_optimizer(spec: OptimizerSpec, dtype: str) -> Any:
-    """Keras' optimiser of that name; its learning rate is set at every step.
-
-    On TensorFlow, Keras 3.15 turns Python floats into float32 before it casts them to the variables' type, so that β₂ = 0.999 is
-    off by 1e-8 in a float64 run; NumPy scalars keep their precision. In float32 they would promote the arithmetic to float64.
-    """
-    classes = {"sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
-    constants = {**spec.rule.constants, "weight_decay": spec.weight_decay or None, "global_clipnorm": spec.clip_norm}
-    if dtype == "float64":
-        constants = {name: np.float64(value) if isinstance(value, float) else value for name, value in constants.items()}
-    return classes[spec.rule.family](**constants)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from unikeras import weights
 from unikeras.backends import base
+from unikeras.backends._tensorflow_optimizers import make_optimizer
+from unikeras.weights import Weights
 
 
 def configure(spec: base.ModelSpec) -> None:
@@ -37,6 +40,8 @@ class TensorFlowSteps(base.Backend):
         self.sums = tf.Variable(tf.zeros(3, tf.float64), trainable=False)
         self.build_model()
         self.loss = self._choose_loss()
+        self.trained = [self.tensor(name) for name in self.trainable_names()]
+        self.optimizer = make_optimizer(spec.optimizer, self.trained)
         inputs = tf.TensorSpec((None, *spec.input_shape), tf.as_dtype(spec.input_dtype))
         labels = tf.TensorSpec((None,), tf.int64)
         rate = tf.TensorSpec((), self.dtype)
@@ -46,7 +51,7 @@ class TensorFlowSteps(base.Backend):
 
     @abc.abstractmethod
     def build_model(self) -> None:
-        """Sets `module`, the model and the optimiser."""
+        """Sets `module` and the model."""
 
     @abc.abstractmethod
     def forward(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
@@ -57,12 +62,11 @@ class TensorFlowSteps(base.Backend):
         """What the model's layers add to the loss."""
 
     @abc.abstractmethod
-    def trained(self) -> list[tf.Variable]:
-        """What the gradient is taken of."""
+    def tensor(self, name: str) -> tf.Variable:
+        """The parameter of a canonical name."""
 
-    @abc.abstractmethod
-    def update(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        """One step of the optimiser."""
+    def constrain(self) -> None:
+        """Traced after each update: applies what the model demands of its parameters."""
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
         self._train(inputs, labels, learning_rate)
@@ -79,11 +83,27 @@ class TensorFlowSteps(base.Backend):
         self.sums.assign(tf.zeros(3, tf.float64))
         return base.Metrics(loss_sum, int(correct), int(samples))
 
+    def optimizer_state(self) -> Weights:
+        return {name: np.asarray(variable.numpy()) for name, variable in self._optimizer_variables().items()}
+
+    def load_optimizer_state(self, state: Weights) -> None:
+        assign(self._optimizer_variables(), state, "The optimiser's slots")
+
+    def _optimizer_variables(self) -> dict[str, tf.Variable]:
+        slots = {
+            f"{slot}/{name}": variable
+            for slot, variables in self.optimizer.slots.items()
+            for name, variable in zip(self.trainable_names(), variables, strict=True)
+        }
+        return {**slots, "iterations": self.optimizer.iterations}
+
     def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             logits = tf.cast(self.forward(self._normalized(inputs), training=True), self.dtype)
             loss = self.loss(labels, logits) + self.penalty()
-        self.update(tape.gradient(loss, self.trained()), learning_rate)
+        gradients = tape.gradient(loss, self.trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self.optimizer.step(gradients, learning_rate)
+        self.constrain()
         self._add(loss, logits, labels)
 
     def _evaluate_graph(self, inputs: tf.Tensor, labels: tf.Tensor) -> None:
@@ -118,3 +138,10 @@ class TensorFlowSteps(base.Backend):
         count = tf.cast(tf.shape(labels)[0], tf.float64)
         correct = tf.reduce_sum(tf.cast(tf.equal(tf.argmax(logits, axis=1), labels), tf.float64))
         self.sums.assign_add(tf.stack((tf.cast(loss, tf.float64) * count, correct, count)))
+
+
+def assign(variables: dict[str, tf.Variable], received: Weights, what: str) -> None:
+    """Gives the variables new values, all of them or, where names or shapes don't fit, none."""
+    weights.require_match({name: tuple(variable.shape) for name, variable in variables.items()}, received, what)
+    for name, variable in variables.items():
+        variable.assign(tf.cast(received[name], variable.dtype))

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from unikeras import weights
 from unikeras.backends import base
+from unikeras.backends._torch_optimizers import make_optimizer
+from unikeras.weights import Weights
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -41,10 +44,11 @@ class TorchSteps(base.Backend):
         self.sums = torch.zeros(3, dtype=torch.float64, device=DEVICE)
         self.build_model()
         self.loss = self._choose_loss()
+        self.optimizer = make_optimizer(spec.optimizer, [self.tensor(name) for name in self.trainable_names()])
 
     @abc.abstractmethod
     def build_model(self) -> None:
-        """Sets `module`, the model and the optimiser."""
+        """Sets `module` and the model."""
 
     @abc.abstractmethod
     def forward(self, inputs: torch.Tensor, training: bool) -> torch.Tensor:
@@ -55,14 +59,23 @@ class TorchSteps(base.Backend):
         """What the model's layers add to the loss."""
 
     @abc.abstractmethod
-    def update(self, loss: torch.Tensor, learning_rate: float) -> None:
-        """Gradients of `loss`, then one step of the optimiser."""
+    def tensor(self, name: str) -> torch.Tensor:
+        """The parameter of a canonical name."""
+
+    def canonical(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """View in canonical layout of a tensor that is laid out as the parameter `name` is."""
+        return tensor
+
+    def constrain(self) -> None:
+        """Called after each update: applies what the model demands of its parameters."""
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
         targets = torch.from_numpy(labels).to(DEVICE)
         logits = self.forward(self.to_device(inputs), training=True).to(self.dtype)
         loss = self.loss(targets, logits) + self.penalty()
-        self.update(loss, learning_rate)
+        loss.backward()
+        self.optimizer.step(learning_rate)
+        self.constrain()
         self._add(loss, logits, targets)
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
@@ -80,6 +93,27 @@ class TorchSteps(base.Backend):
         loss_sum, correct, samples = self.sums.tolist()
         self.sums.zero_()
         return base.Metrics(loss_sum, int(correct), int(samples))
+
+    def optimizer_state(self) -> Weights:
+        slots = {name: to_numpy(slot) for name, slot in self._slots().items()}
+        return {**slots, "iterations": np.asarray(self.optimizer.iterations)}
+
+    def load_optimizer_state(self, state: Weights) -> None:
+        slots = self._slots()
+        expected: dict[str, tuple[int, ...]] = {name: tuple(slot.shape) for name, slot in slots.items()}
+        weights.require_match({**expected, "iterations": ()}, state, "The optimiser's slots")
+        for name, slot in slots.items():
+            slot.copy_(torch.from_numpy(state[name].copy()))
+        self.optimizer.resume_at(int(state["iterations"]))
+
+    def _slots(self) -> dict[str, torch.Tensor]:
+        """Views of the optimiser's slots in canonical layouts."""
+        names = self.trainable_names()
+        return {
+            f"{slot}/{name}": self.canonical(name, tensor)
+            for slot, tensors in self.optimizer.slots.items()
+            for name, tensor in zip(names, tensors, strict=True)
+        }
 
     def to_device(self, inputs: np.ndarray) -> torch.Tensor:
         """Normalised inputs; they cross to the device in their own type, which is a quarter of the bytes for uint8."""
@@ -99,3 +133,9 @@ class TorchSteps(base.Backend):
             correct = (logits.argmax(dim=1) == targets).sum()
             count = float(len(targets))
             self.sums += torch.stack((loss.detach() * count, correct, torch.full_like(correct, count))).to(self.sums.dtype)
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """A copy in NumPy."""
+    array: np.ndarray = tensor.detach().cpu().contiguous().numpy().copy()
+    return array

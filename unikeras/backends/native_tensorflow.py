@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 if "keras" not in sys.modules:
     # TensorFlow imports Keras at its end, if it can. Here it can't, which saves Keras' time and memory.
     sys.modules["keras"] = None  # type: ignore[assignment]
@@ -18,8 +16,7 @@ import tensorflow as tf
 
 from unikeras import model_files, weights
 from unikeras.backends import base
-from unikeras.backends._tensorflow import TensorFlowSteps
-from unikeras.backends._tensorflow_optimizers import Optimizer, make_optimizer
+from unikeras.backends._tensorflow import TensorFlowSteps, assign
 from unikeras.errors import ModelError
 from unikeras.layers.tensorflow import dtypes
 from unikeras.weights import Weights
@@ -29,7 +26,6 @@ class Backend(TensorFlowSteps):
     """A tf.Module of the model file beside the Keras one."""
 
     name = "native-tensorflow"
-    optimizer: Optimizer
 
     def build_model(self) -> None:
         self.module = model_files.load(self.spec.model_file)
@@ -49,7 +45,6 @@ class Backend(TensorFlowSteps):
                 for name, variable in self.variables.items()
             }
         )
-        self.optimizer = make_optimizer(self.spec.optimizer, self.trained())
 
     def forward(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
         return self.model(inputs, training=training)
@@ -57,34 +52,17 @@ class Backend(TensorFlowSteps):
     def penalty(self) -> Any:
         return 0.0
 
-    def trained(self) -> list[tf.Variable]:
-        return [self.variables[name] for name in self.trainable_names()]
-
-    def update(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        self.optimizer.step(gradients, learning_rate)
+    def tensor(self, name: str) -> tf.Variable:
+        return self.variables[name]
 
     def weights(self) -> Weights:
         return {name: variable.numpy() for name, variable in self.variables.items()}
 
     def load_weights(self, received: Weights) -> None:
-        _assign(self.variables, received, "The weights")
+        assign(self.variables, received, "The weights")
 
     def trainable_names(self) -> list[str]:
         return [name for name, variable in self.variables.items() if variable.trainable]
-
-    def optimizer_state(self) -> Weights:
-        return {name: np.asarray(variable.numpy()) for name, variable in self._optimizer_variables().items()}
-
-    def load_optimizer_state(self, state: Weights) -> None:
-        _assign(self._optimizer_variables(), state, "The optimiser's slots")
-
-    def _optimizer_variables(self) -> dict[str, tf.Variable]:
-        slots = {
-            f"{slot}/{name}": variable
-            for slot, variables in self.optimizer.slots.items()
-            for name, variable in zip(self.trainable_names(), variables, strict=True)
-        }
-        return {**slots, "iterations": self.optimizer.iterations}
 
     def _check_outputs(self) -> None:
         sample = tf.zeros((2, *self.spec.input_shape), self.dtype)
@@ -114,10 +92,3 @@ def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
     elif isinstance(value, dict):
         for key, child in value.items():
             yield from _walk(child, (*path, str(key)))
-
-
-def _assign(variables: dict[str, tf.Variable], received: Weights, what: str) -> None:
-    """Gives the variables new values, all of them or, where names or shapes don't fit, none."""
-    weights.require_match({name: tuple(variable.shape) for name, variable in variables.items()}, received, what)
-    for name, variable in variables.items():
-        variable.assign(tf.cast(received[name], variable.dtype))

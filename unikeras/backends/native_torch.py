@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
 from unikeras import model_files, weights
 from unikeras.backends import _torch, base
-from unikeras.backends._torch_optimizers import make_optimizer
 from unikeras.errors import ModelError
 from unikeras.weights import Weights
 
@@ -84,8 +82,6 @@ class Backend(_torch.TorchSteps):
                 for name, (tensor, view) in self.entries.items()
             }
         )
-        trained = [self.entries[name].tensor for name in self.trainable_names()]
-        self.optimizer = make_optimizer(self.spec.optimizer, trained)
 
     def forward(self, inputs: torch.Tensor, training: bool) -> torch.Tensor:
         if self.model.training != training:
@@ -99,12 +95,14 @@ class Backend(_torch.TorchSteps):
     def penalty(self) -> torch.Tensor | float:
         return 0.0
 
-    def update(self, loss: torch.Tensor, learning_rate: float) -> None:
-        loss.backward()
-        self.optimizer.step(learning_rate)
+    def tensor(self, name: str) -> torch.Tensor:
+        return self.entries[name].tensor
+
+    def canonical(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        return self.entries[name].view(tensor)
 
     def weights(self) -> Weights:
-        return {name: _to_numpy(view(tensor)) for name, (tensor, view) in self.entries.items()}
+        return {name: _torch.to_numpy(view(tensor)) for name, (tensor, view) in self.entries.items()}
 
     def load_weights(self, received: Weights) -> None:
         expected = {name: tuple(view(tensor).shape) for name, (tensor, view) in self.entries.items()}
@@ -115,27 +113,6 @@ class Backend(_torch.TorchSteps):
     def trainable_names(self) -> list[str]:
         return [name for name, (tensor, _) in self.entries.items() if tensor.requires_grad]
 
-    def optimizer_state(self) -> Weights:
-        slots = {name: _to_numpy(slot) for name, slot in self._slots().items()}
-        return {**slots, "iterations": np.asarray(self.optimizer.iterations)}
-
-    def load_optimizer_state(self, state: Weights) -> None:
-        slots = self._slots()
-        expected: dict[str, tuple[int, ...]] = {name: tuple(slot.shape) for name, slot in slots.items()}
-        weights.require_match({**expected, "iterations": ()}, state, "The optimiser's slots")
-        for name, slot in slots.items():
-            slot.copy_(torch.from_numpy(state[name].copy()))
-        self.optimizer.resume_at(int(state["iterations"]))
-
-    def _slots(self) -> dict[str, torch.Tensor]:
-        """Views of the optimiser's slots in canonical layouts."""
-        names = self.trainable_names()
-        return {
-            f"{slot}/{name}": self.entries[name].view(tensor)
-            for slot, tensors in self.optimizer.slots.items()
-            for name, tensor in zip(names, tensors, strict=True)
-        }
-
     def _check_outputs(self) -> None:
         sample = torch.zeros((2, *self.spec.input_shape), dtype=self.dtype, device=DEVICE)
         with torch.no_grad():
@@ -143,8 +120,3 @@ class Backend(_torch.TorchSteps):
                 self.spec.model_file, "failed on its first batch", lambda: self.forward(sample, training=False)
             )
         base.require_logits(tuple(outputs.shape), self.spec.num_classes, self.spec.model_file)
-
-
-def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.detach().cpu().contiguous().numpy().copy()
-    return array

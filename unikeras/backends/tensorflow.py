@@ -11,7 +11,7 @@ from unikeras.backends._tensorflow import TensorFlowSteps
 
 
 class Backend(KerasModel, TensorFlowSteps):
-    """A Keras model and Keras' optimiser inside one tf.function."""
+    """A Keras model inside one tf.function, updated by TensorFlow's fused kernels."""
 
     name = "tensorflow"
 
@@ -20,10 +20,3 @@ class Backend(KerasModel, TensorFlowSteps):
 
     def penalty(self) -> Any:
         return tf.add_n(self.model.losses) if self.model.losses else 0.0
-
-    def trained(self) -> list[tf.Variable]:
-        return [variable.value for variable in self.model.trainable_variables]
-
-    def update(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        self.optimizer.learning_rate.assign(learning_rate)
-        self.optimizer.apply(gradients, self.model.trainable_variables)

@@ -1,0 +1,71 @@
+"""A new backend is one file: it joins the command line, the registry and these tests without being named anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import TESTS
+
+NEW = '''"""A backend that never learns."""
+import numpy as np
+from unikeras import model_files
+from unikeras.backends import base
+
+
+class Backend(base.Backend):
+    name = "native-json"
+
+    def __init__(self, spec):
+        self.spec, self.device, self.sums = spec, "paper", base.Metrics(0.0, 0, 0)
+        model_files.load(spec.model_file)
+
+    def train_step(self, inputs, labels, learning_rate):
+        self.evaluate_step(inputs, labels)
+
+    def evaluate_step(self, inputs, labels):
+        loss, correct, samples = self.sums
+        guesses = self.predict(inputs).argmax(axis=1)
+        self.sums = base.Metrics(loss + len(labels), correct + int((guesses == labels).sum()), samples + len(labels))
+
+    def read_metrics(self):
+        sums, self.sums = self.sums, base.Metrics(0.0, 0, 0)
+        return sums
+
+    def predict(self, inputs):
+        return np.zeros((len(inputs), self.spec.num_classes))
+
+    def weights(self):
+        return {"nothing": np.zeros(1)}
+
+    def load_weights(self, weights):
+        pass
+
+    def trainable_names(self):
+        return []
+
+    def optimizer_state(self):
+        return {}
+
+    def load_optimizer_state(self, state):
+        pass
+'''
+
+
+def test_a_new_backend_file_joins_unasked(tmp_path: Path) -> None:
+    shutil.copytree(TESTS.parent / "unikeras", tmp_path / "unikeras", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "unikeras" / "backends" / "native_json.py").write_text(NEW)  # json: a package that is always installed
+    (tmp_path / "unikeras" / "models" / "mlp_json.py").write_text("def build(input_shape, num_classes):\n    return None\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "UNIKERAS_CACHE_DIR": str(tmp_path / "cache")}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-m", "unikeras", "train", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120, check=False)
+
+    assert "native-json" in run("--backend", "nonsense").stderr
+    trained = run("--backend", "native-json", "--model", "mlp", "--dataset", "random:4x4x1:3:60", "--epochs", "2")
+    assert trained.returncode == 0, trained.stderr
+    assert "native-json" in trained.stdout

@@ -1,4 +1,4 @@
-"""TensorFlow alone: a tf.Module, GradientTape, fused update kernels. Its layouts are the canonical ones already."""
+"""TensorFlow alone: a tf.Module, GradientTape, one graph for step and update. Its layouts are the canonical ones already."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from unikeras.backends._tensorflow import TensorFlowSteps
 
 
 class Backend(KerasModel, TensorFlowSteps):
-    """A Keras model inside one tf.function, updated by TensorFlow's fused kernels."""
+    """A Keras model inside one tf.function, updated in the same graph."""
 
     name = "tensorflow"
 

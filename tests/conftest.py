@@ -6,22 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support import TESTS, Probe, unikeras
 
 from unikeras import backends
 from unikeras.backends import BACKENDS
 from unikeras.launcher import child_environment
-
-TESTS = Path(__file__).parent
-MODEL_FILES = TESTS / "model_files"
-REFERENCE = "tensorflow"  # Keras is the definition, and its TensorFlow backend computes float64 exactly
-
-Probe = Callable[..., dict[str, np.ndarray]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,35 +43,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     os.environ["COLUMNS"] = "120"
     os.environ["UNIKERAS_THREADS"] = "1"  # torch's threads wait for each other badly on a busy machine
     return dict(os.environ)
-
-
-class Answer:
-    """What a command printed and its exit code."""
-
-    def __init__(self, finished: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.out, self.err = finished.returncode, finished.stdout, finished.stderr
-
-    def __repr__(self) -> str:
-        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
-
-    @property
-    def json(self) -> Any:
-        """Standard output, which must be one JSON value and nothing else."""
-        return json.loads(self.out)
-
-
-def unikeras(*arguments: Any, cwd: Path | None = None, **environment: str) -> Answer:
-    """Runs the command line in a process of its own."""
-    command = [sys.executable, "-P", "-m", "unikeras", *map(str, arguments)]
-    env = {**os.environ, **environment}
-    return Answer(subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=300, check=False))
-
-
-def python(code: str, cwd: Path | None = None) -> Answer:
-    """Runs a script in a process of its own."""
-    return Answer(
-        subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
-    )
 
 
 @pytest.fixture(scope="session")

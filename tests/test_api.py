@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import python
+from support import python
 
 import unikeras as uk
 from unikeras.settings import FIELDS

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import TESTS
+from support import TESTS
 
 NEW = '''"""A backend that never learns."""
 import numpy as np

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import python, unikeras
 from PIL import Image
+from support import python, unikeras
 
 from unikeras.backends import BACKENDS
 from unikeras.settings import FIELDS, as_option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import REFERENCE, Probe
+from support import REFERENCE, Probe
 
 from unikeras import model_files
 

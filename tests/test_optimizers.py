@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MODEL_FILES, Probe
+from support import MODEL_FILES, Probe
 
 from unikeras.optimizers import RULES, OptimizerSpec, Schedule
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import unikeras
+from support import unikeras
 
 import unikeras as uk
 from unikeras import run as run_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MODEL_FILES, unikeras
+from support import MODEL_FILES, unikeras
 
 import unikeras as uk
 from unikeras import weights

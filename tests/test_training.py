@@ -12,8 +12,8 @@ import yaml
 from support import unikeras
 
 import unikeras as uk
-from unikeras import run as run_folder
 from unikeras.backends import BACKENDS
+from unikeras.settings import FIELDS
 
 Runs = dict[str, dict[str, Any]]
 
@@ -75,7 +75,7 @@ def test_metrics_have_each_step_and_epoch_once(backend: str, digits_runs: Runs) 
 def test_the_configuration_repeats_the_run(backend: str, digits_runs: Runs, tmp_path: Path) -> None:
     run = uk.load_run(digits_runs[backend]["run"])
     config = yaml.safe_load((run.path / "config.yaml").read_text())
-    assert set(config) == {name for name in run_folder.Settings.__dataclass_fields__ if name != "output"}
+    assert set(config) == set(FIELDS) - {"output"}
     assert (config["backend"], config["epochs"], config["learning_rate"]) == (backend, 20, 2e-3)
 
 

@@ -198,7 +198,7 @@ def test_source_that_changes_meanwhile_is_refused(tmp_path, request_for):
 
 def test_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="can't write the prepared data") as caught:
+    with pytest.raises(DataError, match="Can't write the prepared data") as caught:
         prepare(Request(NAME, None, tmp_path / "file", None), quiet)
     assert "--cache-dir" in caught.value.cure
 
@@ -206,7 +206,7 @@ def test_cache_that_cannot_be_written(tmp_path):
 def test_full_disk(tmp_path, python):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
     done = python(limit + PREPARE, "random:64x64x3:2:1000", tmp_path / "cache")
-    assert "DataError: can't write the prepared data" in done.stderr and "--cache-dir" in done.stderr
+    assert "DataError: Can't write the prepared data" in done.stderr and "--cache-dir" in done.stderr
     assert not [path for path in (tmp_path / "cache" / "datasets").iterdir() if path.is_dir()]
 
 

@@ -33,6 +33,6 @@ def test_height_comes_first(prepared):
 
 @pytest.mark.parametrize("size", ["", "0", "32x", "x32", "32x32x3", "-4", "big"])
 def test_malformed_size(size):
-    with pytest.raises(DataError, match="image size") as caught:
+    with pytest.raises(DataError, match="Image size") as caught:
         Request("digits", None, None, size)
     assert "48x64" in caught.value.cure

@@ -95,12 +95,12 @@ def replace(key, make):
 
 WRONG = [
     (without("y_test"), "has no array 'y_test'", "In the file: x_test, x_train, y_train"),
-    (put("y_train", 5, -1), r"label -1 at y_train\[5\]", "whole numbers from 0"),
-    (put("y_test", 4, 3), "label 3 of test sample 4 is out of range", "0 to 2"),
-    (put("y_train", 5, 7), r"label 7 at y_train\[5\] leaves a gap: no training label is 3", "without gaps"),
-    (put("y_train", 5, 1.5, float), r"label 1.5 at y_train\[5\]", "whole numbers"),
-    (put("y_train", 5, np.nan, float), r"label nan at y_train\[5\]", "whole numbers"),
-    (put("y_train", 5, 1 << 40), r"label 1099511627776 at y_train\[5\]", "whole numbers"),
+    (put("y_train", 5, -1), r"Label -1 at y_train\[5\]", "whole numbers from 0"),
+    (put("y_test", 4, 3), "Label 3 of test sample 4 is out of range", "0 to 2"),
+    (put("y_train", 5, 7), r"Label 7 at y_train\[5\] leaves a gap: no training label is 3", "without gaps"),
+    (put("y_train", 5, 1.5, float), r"Label 1.5 at y_train\[5\]", "whole numbers"),
+    (put("y_train", 5, np.nan, float), r"Label nan at y_train\[5\]", "whole numbers"),
+    (put("y_train", 5, 1 << 40), r"Label 1099511627776 at y_train\[5\]", "whole numbers"),
     (put("x_train", (7, 1, 1, 0), np.nan, float), r"x_train has .* x_test", "same shape and type"),
     (replace("x_test", lambda x: x[:, :3]), r"x_train has samples of shape \(4, 4, 1\)", "same shape"),
     (replace("y_train", lambda y: y[:-1]), r"x_train has 20 samples but y_train has shape \(19,\)", "argmax"),
@@ -182,7 +182,7 @@ def test_array_of_another_length_than_its_header_is_noticed(tmp_path, prepared, 
 
 def test_image_size_is_refused(tmp_path, prepared):
     np.savez(tmp_path / "data.npz", **arrays())
-    with pytest.raises(DataError, match=r"image size '64' can't be used"):
+    with pytest.raises(DataError, match=r"Image size '64' can't be used"):
         prepared(tmp_path / "data.npz", size="64")
 
 

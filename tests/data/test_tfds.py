@@ -186,7 +186,7 @@ def test_fetching_what_is_here_needs_no_network(results):
 
 def test_fetching_an_unknown_name(results):
     message, cure = results["+nonesuch", None]
-    assert message == "unknown dataset 'nonesuch'" and "Allowed: digits" in cure
+    assert message == "Unknown dataset 'nonesuch'." and "Allowed: digits" in cure
 
 
 def test_failed_download_gives_the_reason_in_one_line(results, tfds_dir):
@@ -234,7 +234,7 @@ def test_known_dataset_that_is_not_there_says_where_it_looked(request_for, tmp_p
     ("name", "hint"), [("digit", "digits"), ("cifar1O", "cifar10"), ("MNIST2", "mnist"), ("fashion-mnist", "fashion_mnist")]
 )
 def test_misspelt_name_gets_a_hint(request_for, name, hint):
-    with pytest.raises(DataError, match=f"unknown dataset '{name}'") as caught:
+    with pytest.raises(DataError, match=f"Unknown dataset '{name}'") as caught:
         find(request_for(name))
     assert f"Did you mean {hint}" in caught.value.cure or f" or {hint}" in caught.value.cure
 

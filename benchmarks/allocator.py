@@ -18,11 +18,13 @@ ROUNDS, STEPS, BATCH = 3, 40, 64
 
 
 def main() -> None:
-    """Measures every installed backend and prints a line for each."""
+    """Measures the native backends and prints a line for each."""
     from unikeras.backends import BACKENDS
     from unikeras.launcher import ALLOCATOR, child_environment
 
     for name, info in BACKENDS.items():
+        if not name.startswith("native-"):
+            continue  # the frameworks themselves, without what Keras adds
         with_settings = child_environment(info, threads=None)
         without = {key: value for key, value in with_settings.items() if key not in ALLOCATOR}
         ratios, noise, milliseconds = [], [], []

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-ROUNDS, STEPS, BATCH = 15, 20, 64
+ROUNDS, STEPS, BATCH = 9, 20, 64
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 

@@ -18,7 +18,7 @@ from unikeras.events import Event, Failed, Finished, Job
 LOG_LINES = 20  # of the log's end that go with the error of a worker that died
 
 # Activations of some megabytes are mapped and unmapped at every step, and the page faults cost more than the arithmetic: glibc is
-# told to keep them. Measurements in docs/performance.md.
+# told to keep them. `benchmarks/allocator.py` measures what it is worth.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "2147483647",
     "MALLOC_TRIM_THRESHOLD_": "4294967295",

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from unikeras.backends.base import Backend
+
 ROUNDS, STEPS, BATCH = 9, 20, 64
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -53,12 +55,12 @@ def measure(backend_name: str) -> dict[str, list[float]]:
     return ratios
 
 
-def time_steps(backend: object, batches: Batches) -> float:
+def time_steps(backend: Backend, batches: Batches) -> float:
     """Seconds from asking for the first batch to the end of the last step."""
     start = time.perf_counter()
     for images, labels in batches:
-        backend.train_step(images, labels, 1e-3)  # type: ignore[attr-defined]
-    backend.read_metrics()  # type: ignore[attr-defined]
+        backend.train_step(images, labels, 1e-3)
+    backend.read_metrics()
     return time.perf_counter() - start
 
 

@@ -121,7 +121,7 @@ def run_user_code(path: Path, what: str, code: Callable[[], Any], advice: str = 
     """
     try:
         return code()
-    except Exception as error:
+    except Exception as error:  # the user's code may raise anything, and the message has to name its line
         raise ModelError(
             f"{path}{_line_in(path, error)} {what}: {type(error).__name__}: {_reason(error)}",
             cure=f"Correct the file.{advice}",

@@ -54,7 +54,7 @@ def _do(job: Job, emit: Emit) -> object:
         raise
     except BrokenPipeError:
         os._exit(1)  # the parent is gone
-    except Exception as error:
+    except Exception as error:  # whatever it is, the parent has to be told
         reason = " ".join(str(error).split())[:500]
         raise WorkerError(f"{type(error).__name__}: {reason}", details=traceback.format_exc()) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 if "keras" not in sys.modules:
     # TensorFlow imports Keras at its end, if it can. Here it can't, which saves Keras' time and memory.
-    sys.modules["keras"] = None  # type: ignore[assignment]
+    sys.modules["keras"] = None  # type: ignore[assignment] # None there makes an import fail
     importlib.import_module("tensorflow")
     del sys.modules["keras"]
 import tensorflow as tf

@@ -42,14 +42,14 @@ class Settings:
     model: str = setting(WHAT, "cnn", "Name of a bundled model, or a Python file with build(input_shape, num_classes).")
     dataset: str = setting(WHAT, "digits", "Dataset name, folder of images, .npz file, or random:SHAPE:CLASSES:COUNT.")
     image_size: str | None = setting(WHAT, None, "Resize images at preparation: 64 or HEIGHTxWIDTH.")
-    epochs: Annotated[int, Ge(1)] = setting(TRAINING, 30, "Passes over the training images.")
+    epochs: Annotated[int, Ge(1)] = setting(TRAINING, 20, "Passes over the training images.")
     batch_size: Annotated[int, Ge(1)] = setting(
         TRAINING, 64, "Images in a training step; the last one of an epoch may be smaller."
     )
     optimizer: Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"] = setting(TRAINING, "adam", "Update rule.")
-    learning_rate: Annotated[float, Gt(0)] = setting(TRAINING, 1e-3, "Learning rate, at its peak if it is scheduled.")
+    learning_rate: Annotated[float, Gt(0)] = setting(TRAINING, 2e-3, "Learning rate, at its peak if it is scheduled.")
     schedule: Literal["constant", "cosine", "step"] = setting(
-        TRAINING, "constant", "How the rate falls: not, along a cosine to 0, or to a tenth at 1/2 and at 3/4 of the steps."
+        TRAINING, "cosine", "How the rate falls: not, along a cosine to 0, or to a tenth at 1/2 and at 3/4 of the steps."
     )
     warmup_steps: Annotated[int, Ge(0)] = setting(TRAINING, 0, "Steps over which the rate rises from 0.")
     weight_decay: Annotated[float, Ge(0)] | None = setting(

@@ -13,7 +13,7 @@ import numpy as np
 from keras.src import backend as keras_backend
 
 from unikeras import model_files, weights
-from unikeras.backends import base
+from unikeras.backends import _observe, base
 from unikeras.errors import BackendError, ModelError
 from unikeras.weights import Weights
 
@@ -51,6 +51,12 @@ class KerasModel(base.Backend):
         """Keras' constraints hold after every update."""
         for variable in self.constrained:
             variable.assign(variable.constraint(variable))
+
+    def observed(self, observe: base.Observe) -> contextlib.AbstractContextManager[None]:
+        return _observe.observed(self.model, observe)
+
+    def disable_dropout(self) -> None:
+        _observe.disable_dropout(self.model)
 
     def save_model(self, path: Path) -> None:
         self.model.save(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import random
 from collections.abc import Callable
 from types import ModuleType
@@ -69,14 +70,37 @@ class TorchSteps(base.Backend):
     def constrain(self) -> None:
         """Called after each update: applies what the model demands of its parameters."""
 
+    @abc.abstractmethod
+    def observed(self, observe: base.Observe) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, `observe` sees the layers at work."""
+
     def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
-        targets = torch.from_numpy(labels).to(DEVICE)
-        logits = self.forward(self.to_device(inputs), training=True).to(self.dtype)
-        loss = self.loss(targets, logits) + self.penalty()
-        loss.backward()
+        loss, logits, targets = self._differentiate(inputs, labels)
         self.optimizer.step(learning_rate)
         self.constrain()
         self._add(loss, logits, targets)
+
+    def gradients(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[float, Weights]:
+        loss, _, _ = self._differentiate(inputs, labels)
+        found = {}
+        for name in self.trainable_names():
+            parameter = self.tensor(name)
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            found[name] = to_numpy(self.canonical(name, gradient))
+            parameter.grad = None
+        return loss.item(), found
+
+    def apply_gradients(self, gradients: Weights, learning_rate: float) -> None:
+        for name in self.trainable_names():
+            parameter = self.tensor(name)
+            parameter.grad = torch.empty_like(parameter)
+            self.canonical(name, parameter.grad).copy_(torch.from_numpy(gradients[name].copy()))
+        self.optimizer.step(learning_rate)
+        self.constrain()
+
+    def trace(self, inputs: np.ndarray, training: bool, observe: base.Observe) -> np.ndarray:
+        with torch.no_grad(), self.observed(observe):
+            return to_numpy(self.forward(self.to_device(inputs), training).to(self.dtype))
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         with torch.inference_mode():
@@ -114,6 +138,14 @@ class TorchSteps(base.Backend):
             for slot, tensors in self.optimizer.slots.items()
             for name, tensor in zip(names, tensors, strict=True)
         }
+
+    def _differentiate(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Loss, logits and targets of a batch; the gradients are then in the parameters."""
+        targets = torch.from_numpy(labels).to(DEVICE)
+        logits = self.forward(self.to_device(inputs), training=True).to(self.dtype)
+        loss = self.loss(targets, logits) + self.penalty()
+        loss.backward()
+        return loss, logits, targets
 
     def to_device(self, inputs: np.ndarray) -> torch.Tensor:
         """Normalised inputs; they cross to the device in their own type, which is a quarter of the bytes for uint8."""

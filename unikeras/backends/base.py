@@ -63,6 +63,14 @@ class ModelSpec:
         return self.dtype == "mixed_bfloat16"
 
 
+Observe = Callable[[str, np.ndarray], np.ndarray | None]
+"""Sees a tensor on its way through the model, and may return another to be used in its place.
+
+Names are `LAYER:input` and `LAYER:output` with the layer's canonical path; `LAYER#2:…` is its second call. Arrays are channels
+last. Where a Keras layer ends with an activation, its output is what comes before it, and `LAYER:activation` what comes after.
+"""
+
+
 class Metrics(NamedTuple):
     """Sums over the samples since the last reading."""
 
@@ -136,6 +144,25 @@ class Backend(abc.ABC):
         Raises:
             ModelError: names or shapes don't fit; nothing is changed then.
         """
+
+    @abc.abstractmethod
+    def gradients(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[float, Weights]:
+        """Mean loss of a batch in training mode, and its gradient for every trainable parameter; takes no step.
+
+        Statistics that the model keeps while it trains move as they do in `train_step`.
+        """
+
+    @abc.abstractmethod
+    def apply_gradients(self, gradients: Weights, learning_rate: float) -> None:
+        """The update of `train_step` alone, with gradients from outside."""
+
+    @abc.abstractmethod
+    def trace(self, inputs: np.ndarray, training: bool, observe: Observe) -> np.ndarray:
+        """Logits of a forward pass, layer by layer before the eyes of `observe`."""
+
+    @abc.abstractmethod
+    def disable_dropout(self) -> None:
+        """Makes training deterministic, before the first step: backends draw different masks, which can't be compared."""
 
     def save_model(self, path: Path) -> None:  # noqa: B027 - having no format of its own is a valid answer
         """Writes the framework-independent model file, where the backend has one."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -113,6 +116,39 @@ class Backend(_torch.TorchSteps):
     def trainable_names(self) -> list[str]:
         return [name for name, (tensor, _) in self.entries.items() if tensor.requires_grad]
 
+    @contextlib.contextmanager
+    def observed(self, observe: base.Observe) -> Iterator[None]:
+        calls = Counter[str]()
+
+        def before(path: str) -> Callable[..., Any]:
+            def hook(_module: nn.Module, args: tuple[Any, ...]) -> Any:
+                calls[path] += 1
+                return (_shown(observe, f"{_call(path, calls[path])}:input", args[0]), *args[1:])
+
+            return hook
+
+        def after(path: str) -> Callable[..., Any]:
+            def hook(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
+                return _shown(observe, f"{_call(path, calls[path])}:output", output)
+
+            return hook
+
+        handles = []
+        for dotted, module in self.model.named_modules():
+            if dotted:
+                path = dotted.replace(".", "/")
+                handles += [module.register_forward_pre_hook(before(path)), module.register_forward_hook(after(path))]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def disable_dropout(self) -> None:
+        for module in self.model.modules():
+            if isinstance(module, nn.modules.dropout._DropoutNd):
+                module.p = 0.0
+
     def _check_outputs(self) -> None:
         sample = torch.zeros((2, *self.spec.input_shape), dtype=self.dtype, device=DEVICE)
         with torch.no_grad():
@@ -120,3 +156,20 @@ class Backend(_torch.TorchSteps):
                 self.spec.model_file, "failed on its first batch", lambda: self.forward(sample, training=False)
             )
         base.require_logits(tuple(outputs.shape), self.spec.num_classes, self.spec.model_file)
+
+
+def _call(path: str, count: int) -> str:
+    return path if count == 1 else f"{path}#{count}"
+
+
+def _shown(observe: base.Observe, name: str, tensor: Any) -> Any:
+    """The tensor, or what `observe` puts in its place; what is channels first here is channels last there."""
+    if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+        return tensor
+    turned = tensor.movedim(1, -1) if tensor.ndim > 3 else tensor
+    array = _torch.to_numpy(turned if turned.dtype == torch.float64 else turned.float())
+    replacement = observe(name, array)
+    if replacement is None:
+        return tensor
+    new = torch.from_numpy(np.array(replacement)).to(tensor.device, tensor.dtype)
+    return new.movedim(-1, 1) if tensor.ndim > 3 else new

@@ -91,6 +91,17 @@ class BatchNorm(Layer):
         return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
 
 
+class Dropout(Layer):
+    """Sets a share of the values to zero while training, and multiplies the others by 1/(1 − rate)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def __call__(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
+        return tf.nn.dropout(inputs, self.rate) if training and self.rate else inputs
+
+
 def max_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
     """Maximum over size×size fields that don't overlap; rows and columns left over are dropped."""
     return tf.nn.max_pool2d(inputs, size, size, "VALID")

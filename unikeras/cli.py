@@ -166,6 +166,51 @@ def predict(run: str, images: tuple[str, ...], backend: str | None, top: int, js
         output.print(f"[bold]{escape(prediction['image'])}[/]  {classes}", highlight=False, soft_wrap=True)
 
 
+@cli.command()
+@click.argument("model", metavar="[MODEL|FILE.py]", default=FIELDS["model"].default)
+@click.option("--backends", metavar="B,B", default="all", show_default=True, help="Backends to compare, or all installed ones.")
+@options_of("dataset", "image_size")
+@click.option("--optimizer", metavar="RULE|all", default="adam", show_default=True, help="Update rule to compare, or all.")
+@click.option(
+    "--steps", type=click.IntRange(min=2), metavar="N", default=20, show_default=True, help="Training steps to compare."
+)
+@click.option("--dtype", metavar="float32|float64|both", default="float32", show_default=True, help="Arithmetic of the backends.")
+@options_of("seed", "normalize", "learning_rate", *PLACES)
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write everything into one offline page.")
+@json_option
+@quiet_option
+@debug_option
+def check(
+    model: str,
+    backends: str,
+    optimizer: str,
+    steps: int,
+    dtype: str,
+    report: Path | None,
+    json: bool,
+    quiet: bool,
+    **options: str | None,
+) -> None:
+    """Prove that backends agree on a model, or name the layer where they part, and the reason.
+
+    Exit code 0: they agree; 1: they disagree; 2: they could not be compared.
+    """
+    from unikeras import checking
+
+    settings = resolve({**_given(options), "model": model, "backend": backends})
+    request = checking.make_request(settings, optimizer, steps, dtype)
+    result = checking.check(request, _display(json, quiet))
+    if report is not None:
+        checking.write_report(result, report)
+    if json:
+        print_json(result.to_dict())
+    else:
+        from unikeras import check_printing
+
+        check_printing.print_result(result, console())
+    sys.exit(0 if result.agree else 1)
+
+
 @cli.group(cls=Group)
 def data() -> None:
     """Datasets: what there is, and preparing them."""

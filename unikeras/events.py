@@ -17,7 +17,7 @@ class Job:
     """What a worker is to do.
 
     Attributes:
-        kind: Name of a function in `unikeras.jobs`: train, evaluate, predict, prepare, inspect or summarize.
+        kind: Name of a function in `unikeras.jobs`: train, evaluate, predict, prepare, …
         arguments: Its keyword arguments, as JSON values.
     """
 
@@ -95,6 +95,16 @@ class EpochEnd(Event):
     """An epoch's row of metrics.jsonl."""
 
     row: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage(Event):
+    """A check has come to `stage` for `backend` in `dtype`; `share` of this worker's work is done."""
+
+    backend: str
+    dtype: str
+    stage: str
+    share: float
 
 
 @dataclasses.dataclass(frozen=True)

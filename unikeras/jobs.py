@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import backends, model_files, provenance, run, training, weights
-from unikeras.backends.base import Backend, ModelSpec
+from unikeras import model_files, provenance, run, training, weights
+from unikeras.backends.base import Backend
+from unikeras.check import measure as check_measure
+from unikeras.check import reference as check_reference
 from unikeras.data import prepare as data_prepare
-from unikeras.data.dataset import Dataset, Mode, describe
+from unikeras.data.dataset import Dataset, describe
 from unikeras.data.images import load_image
 from unikeras.data.locate import Request
 from unikeras.errors import DataError
 from unikeras.events import Emit, Notice, Started
-from unikeras.optimizers import OptimizerSpec
+from unikeras.factory import describe_inputs, make_backend, make_spec
 from unikeras.recorder import Recorder
 from unikeras.run import Run, load_run
 from unikeras.settings import Settings, validate
@@ -97,43 +99,11 @@ def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) 
     return {"model": model, "layers": layers, "parameters": built.count_params(), "trainable_parameters": trainable}
 
 
-JOBS: dict[str, Callable[..., Any]] = {job.__name__: job for job in (train, evaluate, predict, prepare, inspect, summarize)}
-
-
-def make_backend(settings: Settings, backend: str, inputs: dict[str, Any]) -> Backend:
-    """The model of `settings` on `backend`, for `inputs` as `describe_inputs` gives them."""
-    info = backends.BACKENDS[backend]
-    model_file = model_files.framework_file(model_files.locate(settings.model), info.framework, info.uses_keras)
-    return backends.load(backend)(make_spec(settings, model_file, inputs))
-
-
-def make_spec(settings: Settings, model_file: Path, inputs: dict[str, Any]) -> ModelSpec:
-    """What settings mean to a backend."""
-    return ModelSpec(
-        model_file=model_file,
-        input_shape=tuple(inputs["shape"]),
-        input_dtype=inputs["dtype"],
-        num_classes=len(inputs["class_names"]),
-        scale=np.asarray(inputs["scale"]),
-        offset=np.asarray(inputs["offset"]),
-        dtype=settings.dtype,
-        seed=settings.seed,
-        label_smoothing=settings.label_smoothing,
-        optimizer=OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm),
-        threads=settings.threads,
-    )
-
-
-def describe_inputs(data: Dataset, normalize: Mode) -> dict[str, Any]:
-    """What a model has to know of its inputs, as JSON values: with it a run predicts where its dataset is not at hand."""
-    scale, offset = data.normalization(normalize)
-    return {
-        "shape": list(data.input_shape),
-        "dtype": data.train.x.dtype.name,
-        "class_names": list(data.class_names),
-        "scale": scale.tolist(),
-        "offset": offset.tolist(),
-    }
+JOBS: dict[str, Callable[..., Any]] = {
+    **{job.__name__: job for job in (train, evaluate, predict, prepare, inspect, summarize)},
+    "check_reference": check_reference.make,
+    "check_measure": check_measure.measure,
+}
 
 
 def _restore(finished: Run, backend: str, emit: Emit) -> Backend:

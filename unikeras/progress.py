@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -28,6 +29,9 @@ class Display:
 
     def begin_run(self, backend: str, settings: Settings) -> None:
         """A worker for this backend is about to start."""
+
+    def begin_check(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
+        """A check of these backends is about to start."""
 
     def end_run(self) -> None:
         """The worker is gone, whether it succeeded or not."""
@@ -56,10 +60,18 @@ class Lines(Display):
             self.line(started_line(self.backend, event))
         elif isinstance(event, events.EpochEnd):
             self.line(epoch_line(self.backend, self.epochs, event.row))
+        elif isinstance(event, events.Stage):
+            self._announce_stage(event)
 
     def line(self, text: str) -> None:
         """Prints a line as it is, without wrapping."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _announce_stage(self, event: events.Stage) -> None:
+        stage = f"{event.backend} {event.dtype}: {event.stage}"
+        if stage not in self.announced:
+            self.announced.add(stage)
+            self.line(f"checking {stage}")
 
     def _announce(self, event: events.Preparing) -> None:
         stage = f"{event.name} is prepared" if event.done == event.total else f"preparing {event.name}"
@@ -80,6 +92,12 @@ class Live(Lines):
         super().begin_run(backend, settings)
         self._open(f"[bold]{backend}[/] starting")
 
+    def begin_check(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
+        self.workers = len(backends) * len(dtypes) + 1
+        self.shares: dict[tuple[str, str], float] = {}
+        self._open("checking")
+        self._update(total=1.0)
+
     def end_run(self) -> None:
         if self.bar is not None:
             self.bar.stop()
@@ -88,6 +106,9 @@ class Live(Lines):
     def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Preparing):
             self._show_preparing(event)
+            return
+        if isinstance(event, events.Stage):
+            self._show_stage(event)
             return
         super().on_event(event)
         if isinstance(event, events.Started):
@@ -102,6 +123,15 @@ class Live(Lines):
         self._update(total=event.total, completed=event.done, description=f"[bold]{event.name}[/] preparing")
         if event.done == event.total:
             self.end_run()
+
+    def _show_stage(self, event: events.Stage) -> None:
+        key = (event.backend, "reference" if event.stage == "reference" else event.dtype)
+        self.shares[key] = event.share
+        # A worker that has gone on to its last stage, or whose place another has taken, is nearly done.
+        self._update(
+            completed=sum(self.shares.values()) / self.workers,
+            description=f"[bold]checking[/] {event.backend} {event.dtype}: {event.stage}",
+        )
 
     def _show_progress(self, event: events.Progress) -> None:
         figures = [f"{event.images_per_second:,.0f} images/s"]

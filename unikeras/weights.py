@@ -128,7 +128,7 @@ def digest(weights: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, types, shapes and values."""
     total = hashlib.sha256()
     for name in sorted(weights):
-        array = np.ascontiguousarray(weights[name])
+        array = np.asarray(weights[name], order="C")  # ascontiguousarray would make a vector of a scalar
         total.update(f"{name} {array.dtype.str} {array.shape};".encode())
         total.update(array.tobytes())
     return total.hexdigest()
@@ -136,7 +136,7 @@ def digest(weights: Mapping[str, np.ndarray]) -> str:
 
 def save(weights: Mapping[str, np.ndarray], path: Path) -> None:
     """Writes a safetensors file; it is whole or not there, even after a power cut."""
-    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in weights.items()})
+    content = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in weights.items()})
     write_bytes(path, content)
 
 

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from unikeras import jobs, model_files, weights
+from unikeras import factory, model_files, weights
 from unikeras.settings import Settings
 
 backend_name, output = sys.argv[1:3]
@@ -16,7 +16,7 @@ labels = rng.integers(0, 5, 8)
 arrays: dict[str, np.ndarray] = {}
 for model in model_files.bundled_names():
     settings = Settings(model=model, dtype="float64", optimizer="momentum")
-    backend = jobs.make_backend(settings, backend_name, inputs)
+    backend = factory.make_backend(settings, backend_name, inputs)
     arrays[f"{model}:names"] = np.array(list(backend.weights()))
     arrays[f"{model}:trainable"] = np.array(backend.trainable_names())
     arrays[f"{model}:initial"] = np.array(weights.digest(backend.weights()))

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from unikeras import jobs
+from unikeras import factory
 from unikeras.optimizers import RULES
 from unikeras.settings import Settings
 
@@ -23,12 +23,12 @@ arrays: dict[str, np.ndarray] = {}
 for optimizer in RULES:
     for variant, changes in variants.items():
         settings = dataclasses.replace(base, optimizer=optimizer, **changes)
-        backend = jobs.make_backend(settings, backend_name, inputs)
+        backend = factory.make_backend(settings, backend_name, inputs)
         backend.load_weights({name: np.array(value) for name, value in case["weights"].items()})
         for (start, stop), rate in zip(case["batches"], case["rates"], strict=True):
             backend.train_step(images[start:stop], labels[start:stop], rate)
         state = backend.optimizer_state()
-        twin = jobs.make_backend(settings, backend_name, inputs)
+        twin = factory.make_backend(settings, backend_name, inputs)
         twin.load_weights(backend.weights())
         twin.load_optimizer_state(state)
         for name, array in {**backend.weights(), **state}.items():

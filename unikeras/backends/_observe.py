@@ -21,7 +21,7 @@ _ACTIVATED = (BaseConv, BaseConvTranspose, BaseDepthwiseConv, BaseSeparableConv,
 
 
 def layer_paths(model: Any) -> dict[int, str]:
-    """Canonical path of every layer inside of `model`, by the layer's id: that of its variables, or where it has none, of its place."""
+    """Canonical path of every layer inside of `model` by the layer's id: that of its variables, or else of its place."""
     return {id(layer): path for path, layer in _walk(model, "", f"{model.name}/")}
 
 

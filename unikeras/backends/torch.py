@@ -10,6 +10,7 @@ from unikeras.backends import _torch
 
 os.environ["KERAS_TORCH_DEVICE"] = str(_torch.DEVICE)  # read when Keras is imported
 
+from keras.src.backend.common import dtypes as keras_dtypes
 from keras.src.backend.torch import nn as keras_nn
 
 from unikeras.backends._keras import KerasModel
@@ -22,6 +23,7 @@ class Backend(KerasModel, _torch.TorchSteps):
 
     def build_model(self) -> None:
         keep_channels_last()
+        keep_float64()
         super().build_model()
 
     def forward(self, inputs: torch.Tensor, training: bool) -> torch.Tensor:
@@ -44,7 +46,24 @@ def keep_channels_last() -> None:
     versions of Keras no longer copy, so whether they do is asked of the function itself.
     """
     transpose = getattr(keras_nn, "_transpose_spatial_inputs", None)
+    if transpose is _view_channels_first:
+        return
     if transpose is not None and transpose(torch.zeros(1, 2, 2, 3)).is_contiguous():
-        keras_nn._transpose_spatial_inputs = lambda inputs: inputs.movedim(-1, 1)
+        keras_nn._transpose_spatial_inputs = _view_channels_first
     else:
         print("unikeras: this version of Keras has no layout copies on torch; nothing to change")
+
+
+def keep_float64() -> None:
+    """Lets Keras' operations on float64 tensors give float64.
+
+    Keras 3.15 has a table that makes float32 of it on every backend but TensorFlow, as JAX does; `keras.ops.matmul` and with it
+    each Dense layer then multiplies in float32, whatever the model's dtype. Tensors of other types never meet the entry.
+    """
+    table = getattr(keras_dtypes, "BIT64_TO_BIT32_DTYPE", {})
+    if table.get("float64") == "float32":
+        table["float64"] = "float64"
+
+
+def _view_channels_first(inputs: torch.Tensor) -> torch.Tensor:
+    return inputs.movedim(-1, 1)

@@ -1,0 +1,56 @@
+"""How far a tensor is from the reference, as one number: what a worker measures and the parent judges."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+STAGES = ("structure", "forward", "loss", "gradients", "optimizer", "steps", "trajectory", "accuracy")
+
+NOISE = 0.25  # weight in the floor of noise that was found by trying: four times what was seen may happen
+UNITS = 16.0  # roundings of the operands that an error may amount to: what long sums need, and no mistake keeps below
+
+# Unit roundoff: half the distance from 1 to the next number. The reference is float64 itself, so that 2⁻⁴⁷, some dozen of its own
+# roundings, is the best that a float64 backend can be measured by.
+ROUNDOFF = {"float64": 2.0**-47, "float32": 2.0**-24, "mixed_bfloat16": 2.0**-8}
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One comparison.
+
+    Attributes:
+        stage: One of `STAGES`.
+        case: The circumstances: "inference", "step 7", "momentum, decay and clipping".
+        name: A layer with the side of it (`conv1:output`), a parameter, a slot, or "loss".
+        error: Distance from the reference, relative to the reference's scale; infinite where there is a problem.
+        floor: What one rounding of every operand can make of it, in the same unit.
+        problem: Why there is no number: "missing", "shape 3×4 for 4×3", "not finite", …
+        exact: The error in float64: rounding shrinks by 2²⁹, a mistake doesn't. None where float32 raised no suspicion.
+        exact_floor: The floor in float64.
+        looks_like: The mistake, in words, where the diagnosis knows it.
+    """
+
+    stage: str
+    case: str
+    name: str
+    error: float
+    floor: float
+    problem: str | None = None
+    exact: float | None = None
+    exact_floor: float = 0.0
+    looks_like: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return dataclasses.asdict(self)
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether rounding of the operands alone does not explain the error."""
+        return not self.error <= UNITS * self.floor
+
+    @property
+    def is_mistake(self) -> bool:
+        """Whether float64 shows an error that rounding doesn't explain."""
+        return self.exact is not None and not self.exact <= UNITS * self.exact_floor

@@ -1,0 +1,83 @@
+"""Stage 3: loss and gradients, per parameter."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unikeras import training
+from unikeras.backends.base import Backend
+from unikeras.check.comparing import compare, largest
+from unikeras.check.figures import NOISE, ROUNDOFF, Figure
+from unikeras.check.subject import Subject
+from unikeras.weights import Weights
+
+# Gradients that are zero by construction, such as that of a bias before BatchNorm, are rounding noise of the size of the others.
+SMALLEST_SCALE = 1e-3
+
+
+def measure(subject: Subject) -> None:
+    """A full batch and one of four; and the loss and accuracy of an evaluation whose last batch is a smaller one."""
+    model, evidence, data = subject.model, subject.evidence, subject.evidence.data()
+    losses = evidence.load_json("losses")
+    for step, indices in list(enumerate(evidence.batches()))[:2]:
+        tensors = evidence.load(f"step-{step:04}")
+        model.load_weights(part(tensors, "weights"))
+        loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
+        case = f"batch of {len(indices)}"
+        subject.add(loss_figure(case, loss, losses[step], subject.roundoff))
+        compare_gradients(subject, case, gradients, part(tensors, "gradients"), gradient_noise(subject, tensors))
+    _evaluation(subject, model)
+
+
+def measure_regularized(subject: Subject, model: Backend) -> None:
+    """Loss and gradients with smoothed labels; `model` has them."""
+    evidence, data = subject.evidence, subject.evidence.data()
+    indices = evidence.batches()[0]
+    model.load_weights(evidence.load("start"))
+    loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
+    subject.add(loss_figure("label smoothing", loss, evidence.load_json("regularized")["loss"], subject.roundoff))
+    noise = gradient_noise(subject, evidence.load("step-0000"))  # at the same weights, with the same batch
+    compare_gradients(subject, "label smoothing", gradients, evidence.load("regularized"), noise)
+
+
+def compare_gradients(subject: Subject, case: str, received: Weights, expected: Weights, noise: list[Weights]) -> None:
+    """Adds a figure for each parameter, those next to the loss first: an error travels from there to the input."""
+    overall = max(map(largest, expected.values()))
+    for name in reversed(expected):
+        scale = max(largest(expected[name]), SMALLEST_SCALE * overall)
+        floor = subject.roundoff + NOISE * max(largest(part[name]) for part in noise) / scale if scale else subject.roundoff
+        subject.add(compare("gradients", case, name, received.get(name), expected[name], floor, scale))
+
+
+def gradient_noise(subject: Subject, tensors: Weights) -> list[Weights]:
+    """What rounding in the subject's arithmetic does to the gradients of a step, as the reference found out by trying."""
+    # Tried with float32's roundoff; finer arithmetic disturbs as much less.
+    finer = min(1.0, subject.roundoff / ROUNDOFF["float32"])
+    trials = sorted({name.partition("/")[0] for name in tensors if name.startswith("noise")})
+    return [{name: value * finer for name, value in part(tensors, trial).items()} for trial in trials]
+
+
+def loss_figure(case: str, loss: float, expected: float, roundoff: float) -> Figure:
+    """Distance of two losses, relative to the expected one."""
+    return compare("loss", case, "loss", np.asarray(loss), np.asarray(expected), roundoff, max(abs(expected), 0.1))
+
+
+def part(tensors: Weights, group: str) -> Weights:
+    """The tensors whose names start with `group/`."""
+    return {name.removeprefix(f"{group}/"): value for name, value in tensors.items() if name.startswith(f"{group}/")}
+
+
+def _evaluation(subject: Subject, model: Backend) -> None:
+    evidence, data = subject.evidence, subject.evidence.data()
+    expected = evidence.load_json("evaluation")
+    model.load_weights(evidence.load("start"))
+    model.read_metrics()
+    metrics = training.evaluate(model, data.test, evidence.settings.batch_size)
+    subject.add(loss_figure("evaluation", metrics.loss, expected["loss"], subject.roundoff))
+    ties = (evidence.load_json("near-ties") + 1) / expected["samples"]
+    wrong = abs(metrics.correct - expected["correct"]) / expected["samples"]
+    if metrics.samples != expected["samples"]:
+        problem = f"{metrics.samples} samples for {expected['samples']}"
+        subject.add(Figure("loss", "evaluation", "accuracy", float("inf"), ties, problem))
+    else:
+        subject.add(Figure("loss", "evaluation", "accuracy", wrong, ties / 16))

@@ -1,0 +1,210 @@
+"""`unikeras check`, parent side: a worker makes the reference, one for each backend measures, and the figures are judged here."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from unikeras import backends, commands, model_files, provenance
+from unikeras.backends import BackendInfo
+from unikeras.check.figures import STAGES, Figure
+from unikeras.check.judge import Judged, judge, judge_trajectory, make_envelope
+from unikeras.check.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
+from unikeras.errors import BackendError, SettingsError
+from unikeras.events import Job
+from unikeras.launcher import child_environment
+from unikeras.optimizers import RULES
+from unikeras.pool import Task, run_tasks
+from unikeras.progress import Display
+from unikeras.settings import Settings, validate
+
+DTYPES = {"float32": ("float32",), "float64": ("float64",), "both": ("float32", "float64")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What to check.
+
+    Attributes:
+        settings: Model, dataset, backends, learning rate, seed, threads; `optimizer` is the rule of the training steps.
+        optimizers: Rules whose updates are compared.
+        steps: Teacher-forced steps, and about as many free ones.
+        dtype: Key of `DTYPES`.
+        plant: Name of a fault to plant, or None.
+    """
+
+    settings: Settings
+    optimizers: tuple[str, ...]
+    steps: int
+    dtype: str
+    plant: str | None = None
+
+
+def make_request(settings: Settings, optimizer: str, steps: int, dtype: str, plant: str | None = None) -> Request:
+    """A request with the settings that a check needs: small batches, two short epochs, a rate that drops."""
+    if optimizer != "all" and optimizer not in RULES:
+        raise SettingsError(f"--optimizer can't be {optimizer!r}.", cure=f"Allowed: {', '.join(RULES)}, all.")
+    if dtype not in DTYPES:
+        raise SettingsError(f"--dtype can't be {dtype!r}.", cure=f"Allowed: {', '.join(DTYPES)}.")
+    rules = tuple(RULES) if optimizer == "all" else (optimizer,)
+    changes = {"optimizer": "adam" if optimizer == "all" else optimizer, "batch_size": 32, "epochs": 2, "schedule": "step"}
+    checked = validate({**vars(settings), **changes}, {})
+    return Request(checked, rules, steps, dtype, plant)
+
+
+def check(request: Request, display: Display) -> CheckResult:
+    """Compares all backends of the request with the reference and with each other.
+
+    Raises:
+        UnikerasError: the comparison could not be made.
+    """
+    started = time.monotonic()
+    settings = request.settings
+    chosen = backends.select(settings.backend)
+    keras_file = model_files.locate(settings.model)
+    for info in chosen:
+        model_files.framework_file(keras_file, info.framework, info.uses_keras)
+    dataset = commands.prepare(commands.request_of(settings), display)
+    with tempfile.TemporaryDirectory(prefix="unikeras-check-") as folder:
+        display.begin_check([info.name for info in chosen], DTYPES[request.dtype])
+        try:
+            reference = _make_reference(request, dataset, Path(folder), display)
+            measured = _measure(request, chosen, Path(folder), display)
+            trajectory = _read_trajectory(Path(folder))
+        finally:
+            display.end_run()
+    return _conclude(request, chosen, reference, measured, trajectory, time.monotonic() - started)
+
+
+def write_report(result: CheckResult, path: Path) -> None:
+    """Writes everything about a check into one page.
+
+    Raises:
+        SettingsError: the file can't be written.
+    """
+    from unikeras.report import check as page
+
+    try:
+        path.write_text(page.render(result.to_dict()), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"--report can't be written to {path}: {error.strerror}.", cure="Choose another file.") from None
+
+
+def _make_reference(request: Request, dataset: Path, folder: Path, display: Display) -> dict[str, Any]:
+    info = _reference_backend()
+    arguments = {
+        "folder": str(folder),
+        "backend": info.name,
+        "settings": dataclasses.replace(request.settings, threads=_cores()).to_dict(),
+        "dataset": str(dataset),
+        "steps": request.steps,
+        "optimizers": list(request.optimizers),
+    }
+    task = Task(Job("check_reference", arguments), child_environment(info, _cores()), folder / "reference.log")
+    (answer,) = run_tasks([task], 1, display.on_event)
+    reference: dict[str, Any] = answer
+    return reference
+
+
+def _reference_backend() -> BackendInfo:
+    """Keras on TensorFlow where it is installed, for its float64 is exact; otherwise another Keras."""
+    able = [info for info in backends.BACKENDS.values() if info.uses_keras and info.installed]
+    if not able:
+        raise BackendError("No Keras backend is installed to make the reference.", cure="pip install tensorflow")
+    return min(able, key=lambda info: info.name != "tensorflow")
+
+
+def _measure(
+    request: Request, chosen: list[BackendInfo], folder: Path, display: Display
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What each backend's worker reports, by backend and dtype. Each has one thread, and there are as many as cores."""
+    keys = [(info, dtype) for dtype in DTYPES[request.dtype] for info in chosen]
+    tasks = [
+        Task(
+            Job("check_measure", {"folder": str(folder), "backend": info.name, "dtype": dtype}),
+            child_environment(info, 1),
+            folder / f"{info.name}-{dtype}.log",
+        )
+        for info, dtype in keys
+    ]
+    answers = run_tasks(tasks, _cores(), display.on_event)
+    return {(info.name, dtype): answer for (info, dtype), answer in zip(keys, answers, strict=True)}
+
+
+def _cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _read_trajectory(folder: Path) -> dict[str, Any]:
+    import json
+
+    content: dict[str, Any] = json.loads((folder / "trajectory.json").read_text(encoding="utf-8"))
+    return content
+
+
+def _conclude(
+    request: Request,
+    chosen: list[BackendInfo],
+    reference: dict[str, Any],
+    measured: dict[tuple[str, str], dict[str, Any]],
+    trajectory: dict[str, Any],
+    seconds: float,
+) -> CheckResult:
+    judged: list[Judged] = []
+    rows, trajectories = [], []
+    for dtype in DTYPES[request.dtype]:
+        own = {backend: answer for (backend, kind), answer in measured.items() if kind == dtype}
+        figures = {backend: [Figure(**fields) for fields in answer["figures"]] for backend, answer in own.items()}
+        verdicts = judge(figures, dtype)
+        envelope = make_envelope(trajectory["center"], trajectory["twins"], dtype)
+        losses = {backend: answer["losses"] for backend, answer in own.items() if answer["losses"]}
+        verdicts += [judge_trajectory(envelope, backend, dtype, found) for backend, found in losses.items()]
+        judged += verdicts
+        for info in chosen:
+            rows += stage_rows(verdicts, info.name, dtype)
+        trajectories.append(trajectory_row(envelope, dtype, losses))
+    wrong = sorted((one for one in judged if one.kind is not None), key=lambda one: STAGES.index(one.figure.stage))
+    places = [divergence(one) for one in wrong]
+    first = {key: places[0][key] for key in ("backend", "stage", "layer", "kind", "looks_like")} if places else None
+    return CheckResult(
+        agree=not places,
+        first_divergence=first,
+        divergences=places,
+        table=rows,
+        trajectory=trajectories,
+        reference=reference,
+        figures=[figure_row(one) for one in judged],
+        settings={
+            **{name: value for name, value in request.settings.to_dict().items() if name in SHOWN_SETTINGS},
+            "backends": [info.name for info in chosen],
+            "optimizers": list(request.optimizers),
+            "steps": request.steps,
+            "dtype": request.dtype,
+            "plant": request.plant,
+        },
+        environment=provenance.collect(),
+        seconds=seconds,
+        command=_command(request, chosen),
+    )
+
+
+SHOWN_SETTINGS = ("model", "dataset", "image_size", "learning_rate", "normalize", "seed")
+
+
+def _command(request: Request, chosen: list[BackendInfo]) -> str:
+    """The command line that repeats the check."""
+    settings, default = request.settings, Settings()
+    words = ["unikeras", "check", settings.model, "--backends", ",".join(info.name for info in chosen)]
+    words += ["--optimizer", "all" if len(request.optimizers) > 1 else request.optimizers[0]]
+    words += ["--steps", str(request.steps), "--dtype", request.dtype, "--seed", str(settings.seed)]
+    for name in ("dataset", "image_size"):
+        if getattr(settings, name) != getattr(default, name):
+            words += ["--" + name.replace("_", "-"), str(getattr(settings, name))]
+    if request.plant:
+        words += ["--plant", request.plant]
+    return shlex.join(words)

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from unikeras import backends, commands, model_files, provenance
+from unikeras import backends, check_accuracy, commands, model_files, provenance
 from unikeras.backends import BackendInfo
+from unikeras.check import plants
 from unikeras.check.figures import STAGES, Figure
 from unikeras.check.judge import Judged, judge, judge_trajectory, make_envelope
 from unikeras.check.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
@@ -23,6 +24,8 @@ from unikeras.pool import Task, run_tasks
 from unikeras.progress import Display
 from unikeras.settings import Settings, validate
 
+PLANT_MODEL = "probe"
+STEPS, QUICK_STEPS = 20, 6
 DTYPES = {"float32": ("float32",), "float64": ("float64",), "both": ("float32", "float64")}
 
 
@@ -35,6 +38,7 @@ class Request:
         optimizers: Rules whose updates are compared.
         steps: Teacher-forced steps, and about as many free ones.
         dtype: Key of `DTYPES`.
+        full: Whether mixed precision and the accuracy after training are compared, too.
         plant: Name of a fault to plant, or None.
     """
 
@@ -42,19 +46,56 @@ class Request:
     optimizers: tuple[str, ...]
     steps: int
     dtype: str
+    full: bool = False
     plant: str | None = None
 
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Kinds of arithmetic to measure in."""
+        return (*DTYPES[self.dtype], "mixed_bfloat16") if self.full else DTYPES[self.dtype]
 
-def make_request(settings: Settings, optimizer: str, steps: int, dtype: str, plant: str | None = None) -> Request:
-    """A request with the settings that a check needs: small batches, two short epochs, a rate that drops."""
-    if optimizer != "all" and optimizer not in RULES:
+
+def make_request(
+    settings: Settings,
+    *,
+    optimizer: str | None = None,
+    steps: int | None = None,
+    dtype: str | None = None,
+    quick: bool = False,
+    full: bool = False,
+    plant: str | None = None,
+) -> Request:
+    """A request with the settings that a check needs: small batches, two short epochs, a rate that drops.
+
+    `quick` and `full` are other defaults. A plant brings the update rule and the arithmetic in which it shows, and its model.
+
+    Raises:
+        SettingsError: a value is not allowed.
+    """
+    if quick and full:
+        raise SettingsError("--quick and --full can't go together.", cure="Give one of them.")
+    if plant is not None:
+        planted = plants.find(plant)
+        optimizer, dtype = optimizer or planted.optimizer, dtype or planted.dtype
+        if settings.model == Settings.model:
+            settings = dataclasses.replace(settings, model=PLANT_MODEL)
+    optimizer = optimizer or ("all" if full else "adam")
+    dtype = dtype or ("both" if full else "float32")
+    if optimizer not in (*RULES, "all"):
         raise SettingsError(f"--optimizer can't be {optimizer!r}.", cure=f"Allowed: {', '.join(RULES)}, all.")
     if dtype not in DTYPES:
         raise SettingsError(f"--dtype can't be {dtype!r}.", cure=f"Allowed: {', '.join(DTYPES)}.")
     rules = tuple(RULES) if optimizer == "all" else (optimizer,)
     changes = {"optimizer": "adam" if optimizer == "all" else optimizer, "batch_size": 32, "epochs": 2, "schedule": "step"}
     checked = validate({**vars(settings), **changes}, {})
-    return Request(checked, rules, steps, dtype, plant)
+    return Request(checked, rules, steps or (QUICK_STEPS if quick else STEPS), dtype, full, plant)
+
+
+def list_plants() -> list[dict[str, Any]]:
+    """The faults that can be planted, as JSON values."""
+    return [
+        {"plant": one.name, "backend": one.backend, "found_in": one.stage, "fault": one.what} for one in plants.PLANTS.values()
+    ]
 
 
 def check(request: Request, display: Display) -> CheckResult:
@@ -66,19 +107,23 @@ def check(request: Request, display: Display) -> CheckResult:
     started = time.monotonic()
     settings = request.settings
     chosen = backends.select(settings.backend)
+    _require_planted(request, chosen)
     keras_file = model_files.locate(settings.model)
     for info in chosen:
         model_files.framework_file(keras_file, info.framework, info.uses_keras)
     dataset = commands.prepare(commands.request_of(settings), display)
     with tempfile.TemporaryDirectory(prefix="unikeras-check-") as folder:
-        display.begin_check([info.name for info in chosen], DTYPES[request.dtype])
+        display.begin_check(1 + len(_measured(request, chosen)) + request.full)
         try:
             reference = _make_reference(request, dataset, Path(folder), display)
             measured = _measure(request, chosen, Path(folder), display)
             trajectory = _read_trajectory(Path(folder))
+            accuracy = (
+                check_accuracy.measure(settings, chosen, dataset, Path(folder), _cores(), display) if request.full else None
+            )
         finally:
             display.end_run()
-    return _conclude(request, chosen, reference, measured, trajectory, time.monotonic() - started)
+    return _conclude(request, chosen, reference, measured, trajectory, accuracy, time.monotonic() - started)
 
 
 def write_report(result: CheckResult, path: Path) -> None:
@@ -123,10 +168,12 @@ def _measure(
     request: Request, chosen: list[BackendInfo], folder: Path, display: Display
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """What each backend's worker reports, by backend and dtype. Each has one thread, and there are as many as cores."""
-    keys = [(info, dtype) for dtype in DTYPES[request.dtype] for info in chosen]
+    keys = _measured(request, chosen)
     tasks = [
         Task(
-            Job("check_measure", {"folder": str(folder), "backend": info.name, "dtype": dtype}),
+            Job(
+                "check_measure", {"folder": str(folder), "backend": info.name, "dtype": dtype, "plant": _plant_for(request, info)}
+            ),
             child_environment(info, 1),
             folder / f"{info.name}-{dtype}.log",
         )
@@ -134,6 +181,24 @@ def _measure(
     ]
     answers = run_tasks(tasks, _cores(), display.on_event)
     return {(info.name, dtype): answer for (info, dtype), answer in zip(keys, answers, strict=True)}
+
+
+def _measured(request: Request, chosen: list[BackendInfo]) -> list[tuple[BackendInfo, str]]:
+    return [(info, dtype) for dtype in request.dtypes for info in chosen]
+
+
+def _require_planted(request: Request, chosen: list[BackendInfo]) -> None:
+    """A planted fault that no checked backend gets would pass for agreement."""
+    if request.plant:
+        wanted = plants.find(request.plant).backend
+        if wanted not in {info.name for info in chosen}:
+            raise SettingsError(
+                f"--plant {request.plant} goes into {wanted}, which is not checked.", cure="Add it to --backends."
+            )
+
+
+def _plant_for(request: Request, info: BackendInfo) -> str | None:
+    return request.plant if request.plant and plants.find(request.plant).backend == info.name else None
 
 
 def _cores() -> int:
@@ -153,13 +218,17 @@ def _conclude(
     reference: dict[str, Any],
     measured: dict[tuple[str, str], dict[str, Any]],
     trajectory: dict[str, Any],
+    accuracy: tuple[dict[str, Any], dict[str, Figure]] | None,
     seconds: float,
 ) -> CheckResult:
     judged: list[Judged] = []
     rows, trajectories = [], []
-    for dtype in DTYPES[request.dtype]:
+    for dtype in request.dtypes:
         own = {backend: answer for (backend, kind), answer in measured.items() if kind == dtype}
         figures = {backend: [Figure(**fields) for fields in answer["figures"]] for backend, answer in own.items()}
+        if accuracy is not None and dtype == request.dtypes[0]:
+            for backend, figure in accuracy[1].items():
+                figures[backend].append(figure)
         verdicts = judge(figures, dtype)
         envelope = make_envelope(trajectory["center"], trajectory["twins"], dtype)
         losses = {backend: answer["losses"] for backend, answer in own.items() if answer["losses"]}
@@ -167,7 +236,8 @@ def _conclude(
         judged += verdicts
         for info in chosen:
             rows += stage_rows(verdicts, info.name, dtype)
-        trajectories.append(trajectory_row(envelope, dtype, losses))
+        if losses:
+            trajectories.append(trajectory_row(envelope, dtype, losses))
     wrong = sorted((one for one in judged if one.kind is not None), key=lambda one: STAGES.index(one.figure.stage))
     places = [divergence(one) for one in wrong]
     first = {key: places[0][key] for key in ("backend", "stage", "layer", "kind", "looks_like")} if places else None
@@ -190,6 +260,7 @@ def _conclude(
         environment=provenance.collect(),
         seconds=seconds,
         command=_command(request, chosen),
+        accuracy=None if accuracy is None else accuracy[0],
     )
 
 
@@ -202,6 +273,7 @@ def _command(request: Request, chosen: list[BackendInfo]) -> str:
     words = ["unikeras", "check", settings.model, "--backends", ",".join(info.name for info in chosen)]
     words += ["--optimizer", "all" if len(request.optimizers) > 1 else request.optimizers[0]]
     words += ["--steps", str(request.steps), "--dtype", request.dtype, "--seed", str(settings.seed)]
+    words += ["--full"] if request.full else []
     for name in ("dataset", "image_size"):
         if getattr(settings, name) != getattr(default, name):
             words += ["--" + name.replace("_", "-"), str(getattr(settings, name))]

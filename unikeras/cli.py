@@ -167,46 +167,42 @@ def predict(run: str, images: tuple[str, ...], backend: str | None, top: int, js
 
 
 @cli.command()
-@click.argument("model", metavar="[MODEL|FILE.py]", default=FIELDS["model"].default)
+@click.argument("model", metavar="[MODEL|FILE.py]", required=False)
 @click.option("--backends", metavar="B,B", default="all", show_default=True, help="Backends to compare, or all installed ones.")
 @options_of("dataset", "image_size")
-@click.option("--optimizer", metavar="RULE|all", default="adam", show_default=True, help="Update rule to compare, or all.")
-@click.option(
-    "--steps", type=click.IntRange(min=2), metavar="N", default=20, show_default=True, help="Training steps to compare."
-)
-@click.option("--dtype", metavar="float32|float64|both", default="float32", show_default=True, help="Arithmetic of the backends.")
+@click.option("--optimizer", metavar="RULE|all", help="Update rule to compare, or all. [default: adam]")
+@click.option("--steps", type=click.IntRange(min=2), metavar="N", help="Training steps to compare. [default: 20]")
+@click.option("--dtype", metavar="float32|float64|both", help="Arithmetic of the backends. [default: float32]")
 @options_of("seed", "normalize", "learning_rate", *PLACES)
+@click.option("--quick", is_flag=True, help="Six steps instead of 20.")
+@click.option("--full", is_flag=True, help="All rules, float32 and float64, mixed precision, and accuracy over several seeds.")
+@click.option("--plant", metavar="NAME|list", help="Plant this fault and see it found; on the model probe, if none is named.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write everything into one offline page.")
 @json_option
 @quiet_option
 @debug_option
 def check(
-    model: str,
-    backends: str,
-    optimizer: str,
-    steps: int,
-    dtype: str,
-    report: Path | None,
-    json: bool,
-    quiet: bool,
-    **options: str | None,
+    model: str | None, backends: str, plant: str | None, report: Path | None, json: bool, quiet: bool, **options: Any
 ) -> None:
-    """Prove that backends agree on a model, or name the layer where they part, and the reason.
+    """Prove that backends agree on a model (by default cnn), or name the layer where they part, and the reason.
 
     Exit code 0: they agree; 1: they disagree; 2: they could not be compared.
     """
-    from unikeras import checking
+    from unikeras import check_printing, checking
 
-    settings = resolve({**_given(options), "model": model, "backend": backends})
-    request = checking.make_request(settings, optimizer, steps, dtype)
-    result = checking.check(request, _display(json, quiet))
+    if plant == "list":
+        rows = checking.list_plants()
+        return print_json({"plants": rows}) if json else print_table(rows)
+    given = _given(options)
+    extent = {name: given.pop(name) for name in ("optimizer", "steps", "dtype", "quick", "full") if name in given}
+    named = {} if model is None else {"model": model}
+    settings = resolve({**given, **named, "backend": backends})
+    result = checking.check(checking.make_request(settings, plant=plant, **extent), _display(json, quiet))
     if report is not None:
         checking.write_report(result, report)
     if json:
         print_json(result.to_dict())
     else:
-        from unikeras import check_printing
-
         check_printing.print_result(result, console())
     sys.exit(0 if result.agree else 1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -30,8 +29,8 @@ class Display:
     def begin_run(self, backend: str, settings: Settings) -> None:
         """A worker for this backend is about to start."""
 
-    def begin_check(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
-        """A check of these backends is about to start."""
+    def begin_check(self, workers: int) -> None:
+        """A check is about to start, in which so many workers will take part."""
 
     def end_run(self) -> None:
         """The worker is gone, whether it succeeded or not."""
@@ -92,8 +91,8 @@ class Live(Lines):
         super().begin_run(backend, settings)
         self._open(f"[bold]{backend}[/] starting")
 
-    def begin_check(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
-        self.workers = len(backends) * len(dtypes) + 1
+    def begin_check(self, workers: int) -> None:
+        self.workers = workers
         self.shares: dict[tuple[str, str], float] = {}
         self._open("checking")
         self._update(total=1.0)

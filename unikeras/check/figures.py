@@ -7,12 +7,19 @@ from typing import Any
 
 STAGES = ("structure", "forward", "loss", "gradients", "optimizer", "steps", "trajectory", "accuracy")
 
-NOISE = 0.25  # weight in the floor of noise that was found by trying: four times what was seen may happen
-UNITS = 16.0  # roundings of the operands that an error may amount to: what long sums need, and no mistake keeps below
+# Floors beyond which an error is looked at again in float64, where it has to stay below as many.
+SUSPICIOUS = 16.0
+# Floors that an error may reach where float64 has shown that it is rounding: sums of thousands of terms, in any order, need them.
+UNITS = 64.0
+NOISE = 1 / 16  # weight in the floor of noise that was found by trying: four times what was seen may happen
 
 # Unit roundoff: half the distance from 1 to the next number. The reference is float64 itself, so that 2⁻⁴⁷, some dozen of its own
 # roundings, is the best that a float64 backend can be measured by.
-ROUNDOFF = {"float64": 2.0**-47, "float32": 2.0**-24, "mixed_bfloat16": 2.0**-8}
+ROUNDOFF = {
+    "float64": 2.0**-47,
+    "float32": 2.0**-24,
+    "mixed_bfloat16": 2.0**-11,
+}  # an eighth of bfloat16's, or `UNITS` of them would be 6%
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +55,9 @@ class Figure:
     @property
     def suspicious(self) -> bool:
         """Whether rounding of the operands alone does not explain the error."""
-        return not self.error <= UNITS * self.floor
+        return not self.error <= SUSPICIOUS * self.floor
 
     @property
     def is_mistake(self) -> bool:
-        """Whether float64 shows an error that rounding doesn't explain."""
-        return self.exact is not None and not self.exact <= UNITS * self.exact_floor
+        """Whether float64 shows an error that rounding doesn't explain, and that is no smaller than rounding in this dtype."""
+        return self.exact is not None and not self.exact <= max(SUSPICIOUS * self.exact_floor, self.floor)

@@ -1,8 +1,9 @@
 """From figures to verdicts, parent side: every error is judged by rounding and by what the other backends show.
 
-A backend agrees where its error is at most `UNITS` roundings of the operands plus `FACTOR` times the error that the others make
-at the same place. What is beyond that has been measured once more in float64: if it vanished there, it was rounding, which may
-now and then put a rectifier or a maximum on its other side; if not, it is a mistake.
+What an error amounts to in roundings of the operands decides: beyond `SUSPICIOUS` of them it has been measured once more in
+float64, and if it is there, too, it is a mistake. If it has vanished, it was rounding, and agrees up to `UNITS` roundings plus
+`FACTOR` times the error that the other backends make at the same place; now and then rounding may put a rectifier or a maximum on
+its other side, and a gradient jumps.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from unikeras.check.figures import ROUNDOFF, STAGES, UNITS, Figure
+from unikeras.check.figures import ROUNDOFF, STAGES, SUSPICIOUS, UNITS, Figure
 
 FACTOR = 4.0  # between the rounding errors of healthy backends: their sums run in other orders
 CAP = 64.0  # floors that the others' error can count for, or two backends with the same mistake would vouch for each other
@@ -44,7 +45,7 @@ class Judged:
     def ratio(self) -> float:
         """Error by bound; of float32 and float64 the larger one."""
         own = _ratio(self.figure.error, self.bound)
-        return own if self.figure.exact is None else max(own, _ratio(self.figure.exact, UNITS * self.figure.exact_floor))
+        return own if self.figure.exact is None else max(own, _ratio(self.figure.exact, SUSPICIOUS * self.figure.exact_floor))
 
 
 def _ratio(error: float, bound: float) -> float:
@@ -131,7 +132,7 @@ def make_envelope(center: list[float], twins: list[list[float]], dtype: str) -> 
     horizon = parted[0] if parted else len(center)
     finer = min(1.0, ROUNDOFF[dtype] / ROUNDOFF["float32"])
     widths = [
-        finer * (ENVELOPE * spread + UNITS * ROUNDOFF["float32"] * max(abs(loss), 0.1) * (step + 1))
+        finer * (ENVELOPE * spread + SUSPICIOUS * ROUNDOFF["float32"] * max(abs(loss), 0.1) * (step + 1))
         for step, (spread, loss) in enumerate(zip(spreads, center, strict=True))
     ]
     low = [loss - width for loss, width in zip(center, widths, strict=True)]

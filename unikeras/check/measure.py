@@ -9,6 +9,7 @@ from typing import Any
 
 from unikeras.check import (
     diagnosis,
+    plants,
     stage_forward,
     stage_gradients,
     stage_optimizer,
@@ -23,58 +24,69 @@ from unikeras.events import Emit, Stage
 Wanted = Callable[[str], bool]
 
 
-def measure(emit: Emit, folder: str, backend: str, dtype: str) -> dict[str, Any]:
+def measure(emit: Emit, folder: str, backend: str, dtype: str, plant: str | None = None) -> dict[str, Any]:
     """All stages on one backend in one dtype.
+
+    Args:
+        plant: A fault to plant first; see `plants`.
 
     Returns:
         The `figures`, as dictionaries, and the `losses` of the trajectory.
     """
-    evidence = Evidence.read(Path(folder))
-    subject = Subject(evidence, backend, dtype)
-    exact = subject if dtype == "float64" else Subject(evidence, backend, "float64")
-    losses: list[float] = []
-
-    def at(stage: str, share: float) -> None:
-        emit(Stage(backend, dtype, stage, share))
-
-    at("structure", 0.0)
+    if plant is not None:
+        plants.find(plant).apply()
+    subject = Subject(Evidence.read(Path(folder)), backend, dtype)
+    exact = subject if dtype == "float64" else Subject(subject.evidence, backend, "float64")
+    emit(Stage(backend, dtype, "structure", 0.0))
     stage_structure.measure(subject)
+    losses: list[float] = []
     if not any(figure.problem for figure in subject.figures):
-        at("forward", 0.1)
-        _look_twice(subject, exact, lambda s, wanted: stage_forward.measure(s))
-        at("gradients", 0.25)
-        _look_twice(subject, exact, lambda s, wanted: stage_gradients.measure(s), always=lambda case: True)
-        at("optimizer", 0.4)
-        _look_twice(subject, exact, stage_optimizer.measure)
-        at("steps", 0.6)
-        _look_twice(
-            subject,
-            exact,
-            lambda s, wanted: stage_steps.measure(s, wanted, lambda share: at("steps", 0.6 + 0.25 * share)),
-            always=lambda case: case in stage_steps.ALWAYS_EXACT,
-        )
-        at("trajectory", 0.85)
-        losses = stage_trajectory.measure(subject)
+        for stage in _MIXED_STAGES if dtype == "mixed_bfloat16" else _STAGES:
+            emit(Stage(backend, dtype, stage.name, stage.share))
+            _look_twice(subject, exact, stage)
+        if dtype != "mixed_bfloat16":
+            emit(Stage(backend, dtype, "trajectory", 0.85))
+            losses = stage_trajectory.measure(subject)
     return {"figures": [figure.to_dict() for figure in subject.figures], "losses": losses}
 
 
-def _look_twice(
-    subject: Subject, exact: Subject, stage: Callable[[Subject, Wanted], None], always: Wanted = lambda case: False
-) -> None:
-    """Measures a stage, and what looks suspicious once more in float64, with a diagnosis of the first thing that is wrong there.
+@dataclasses.dataclass(frozen=True)
+class MeasuredStage:
+    """A stage that compares tensors.
 
-    Args:
-        always: Cases to measure in float64 without a suspicion: gradients jump where rounding changes a decision, so that a small
-            mistake could pass for rounding.
+    Attributes:
+        name: For the person who waits.
+        share: Of the worker's work that is done when it begins.
+        measure: Adds the figures of the cases that are wanted, or of more.
+        always: Cases to measure in float64 without a suspicion: gradients jump where rounding changes a decision, so that a
+            small mistake could pass for rounding.
     """
+
+    name: str
+    share: float
+    measure: Callable[[Subject, Wanted], None]
+    always: Wanted = lambda case: False
+
+
+_STAGES = (
+    MeasuredStage("forward", 0.1, lambda subject, wanted: stage_forward.measure(subject)),
+    MeasuredStage("gradients", 0.25, lambda subject, wanted: stage_gradients.measure(subject), lambda case: True),
+    MeasuredStage("optimizer", 0.4, stage_optimizer.measure),
+    MeasuredStage("steps", 0.6, stage_steps.measure, lambda case: case in stage_steps.ALWAYS_EXACT),
+)
+_MIXED_STAGES = _STAGES[:2]  # updates are in float32 in any case
+
+
+def _look_twice(subject: Subject, exact: Subject, stage: MeasuredStage) -> None:
+    """Measures a stage, and what looks suspicious once more in float64, with a diagnosis of the first wrong thing."""
     before = len(subject.figures)
-    stage(subject, lambda case: True)
-    cases = {figure.case for figure in subject.figures[before:] if figure.suspicious or always(figure.case)}
+    stage.measure(subject, lambda case: True)
+    cases = {figure.case for figure in subject.figures[before:] if figure.suspicious or stage.always(figure.case)}
     if not cases:
         return
     if exact is not subject:
         exact_before = len(exact.figures)
-        stage(exact, lambda case: any(looked_for.startswith(case) for looked_for in cases))
+        stage.measure(exact, lambda case: any(looked_for.startswith(case) for looked_for in cases))
         second = {(figure.case, figure.name): figure for figure in exact.figures[exact_before:]}
     else:
         second = {(figure.case, figure.name): figure for figure in subject.figures[before:]}

@@ -18,13 +18,14 @@ CASES = {"inference": INFERENCE_BATCH, "training": SMALL_BATCH}
 
 def measure(subject: Subject) -> None:
     """Inference and training mode; in training the statistics as well."""
-    for case in CASES:
-        traced = trace(subject, subject.model, case)
-        _compare_layers(subject, case, traced)
-        if case == "training":
-            _compare_statistics(subject, subject.model)
-    _compare_whole(subject, subject.model)
-    _measure_dropout(subject)
+    rates = _dropout_rates(subject)
+    # At evaluation dropout has to be off by itself.
+    unchanged = subject.make_model(dropout=True) if rates else subject.model
+    for case, model in {"inference": unchanged, "training": subject.model}.items():
+        _compare_layers(subject, case, trace(subject, model, case))
+    _compare_statistics(subject, subject.model)
+    _compare_whole(subject, unchanged)
+    _measure_dropout(subject, unchanged, rates)
 
 
 def trace(subject: Subject, model: Backend, case: str) -> Weights:
@@ -72,13 +73,15 @@ def _compare_whole(subject: Subject, model: Backend) -> None:
     subject.add(figure)
 
 
-def _measure_dropout(subject: Subject) -> None:
-    """Share and scale of what a Dropout layer leaves in training: its masks differ by backend, but not these."""
+def _dropout_rates(subject: Subject) -> dict[str, float]:
     layers = subject.evidence.load_json("layers")["layers"]
-    rates = {path: layer["config"]["rate"] for path, layer in layers.items() if layer["type"] == "Dropout"}
+    return {path: layer["config"]["rate"] for path, layer in layers.items() if layer["type"] == "Dropout"}
+
+
+def _measure_dropout(subject: Subject, model: Backend, rates: dict[str, float]) -> None:
+    """Share and scale of what a Dropout layer leaves in training: its masks differ by backend, but not these."""
     if not rates:
         return
-    model = subject.make_model(dropout=True)
     model.load_weights(subject.evidence.load("start"))
     inputs, given = np.array(subject.evidence.data().train.x[:64]), dict[str, np.ndarray]()
 

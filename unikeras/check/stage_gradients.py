@@ -7,12 +7,14 @@ import numpy as np
 from unikeras import training
 from unikeras.backends.base import Backend
 from unikeras.check.comparing import compare, largest
-from unikeras.check.figures import NOISE, ROUNDOFF, Figure
+from unikeras.check.figures import NOISE, ROUNDOFF, SUSPICIOUS, Figure
 from unikeras.check.subject import Subject
 from unikeras.weights import Weights
 
-# Gradients that are zero by construction, such as that of a bias before BatchNorm, are rounding noise of the size of the others.
-SMALLEST_SCALE = 1e-3
+SMALLEST_SCALE = 1e-3  # of a gradient, relative to the largest of all
+# Below this a gradient is zero by construction, as that of a bias before BatchNorm: nothing is left of it but the rounding of sums
+# whose terms are as large as those of the others.
+ZERO = 1e-9
 
 
 def measure(subject: Subject) -> None:
@@ -29,24 +31,30 @@ def measure(subject: Subject) -> None:
     _evaluation(subject, model)
 
 
-def measure_regularized(subject: Subject, model: Backend) -> None:
+def measure_regularized(subject: Subject, model: Backend, case: str) -> None:
     """Loss and gradients with smoothed labels; `model` has them."""
     evidence, data = subject.evidence, subject.evidence.data()
     indices = evidence.batches()[0]
     model.load_weights(evidence.load("start"))
     loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
-    subject.add(loss_figure("label smoothing", loss, evidence.load_json("regularized")["loss"], subject.roundoff))
+    subject.add(loss_figure(case, loss, evidence.load_json("regularized")["loss"], subject.roundoff))
     noise = gradient_noise(subject, evidence.load("step-0000"))  # at the same weights, with the same batch
-    compare_gradients(subject, "label smoothing", gradients, evidence.load("regularized"), noise)
+    compare_gradients(subject, case, gradients, evidence.load("regularized"), noise)
 
 
 def compare_gradients(subject: Subject, case: str, received: Weights, expected: Weights, noise: list[Weights]) -> None:
     """Adds a figure for each parameter, those next to the loss first: an error travels from there to the input."""
     overall = max(map(largest, expected.values()))
     for name in reversed(expected):
-        scale = max(largest(expected[name]), SMALLEST_SCALE * overall)
+        scale = scale_of(expected[name], overall)
         floor = subject.roundoff + NOISE * max(largest(part[name]) for part in noise) / scale if scale else subject.roundoff
         subject.add(compare("gradients", case, name, received.get(name), expected[name], floor, scale))
+
+
+def scale_of(gradient: np.ndarray, overall: float) -> float:
+    """What errors of a gradient are relative to; `overall` is the largest of all gradients."""
+    own = largest(gradient)
+    return overall if own < ZERO * overall else max(own, SMALLEST_SCALE * overall)
 
 
 def gradient_noise(subject: Subject, tensors: Weights) -> list[Weights]:
@@ -54,7 +62,21 @@ def gradient_noise(subject: Subject, tensors: Weights) -> list[Weights]:
     # Tried with float32's roundoff; finer arithmetic disturbs as much less.
     finer = min(1.0, subject.roundoff / ROUNDOFF["float32"])
     trials = sorted({name.partition("/")[0] for name in tensors if name.startswith("noise")})
-    return [{name: value * finer for name, value in part(tensors, trial).items()} for trial in trials]
+    gradients = part(tensors, "gradients")
+    overall = max(map(largest, gradients.values()))
+    return [
+        {
+            name: value * finer + _summing_noise(subject, scale_of(gradients[name], overall), value.shape, trial)
+            for name, value in part(tensors, trial).items()
+        }
+        for trial in trials
+    ]
+
+
+def _summing_noise(subject: Subject, scale: float, shape: tuple[int, ...], trial: str) -> np.ndarray:
+    """What the rounding of sums leaves, also where all terms cancel and disturbing the weights changes nothing."""
+    rng = np.random.default_rng(int(trial.removeprefix("noise")))
+    return SUSPICIOUS * subject.roundoff * scale * rng.choice([-1.0, 1.0], shape)
 
 
 def loss_figure(case: str, loss: float, expected: float, roundoff: float) -> Figure:

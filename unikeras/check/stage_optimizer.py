@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,41 +21,81 @@ from unikeras.weights import Weights
 STEPS = 4
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """One update: what the backend was given, what it made of it, and what it should have made.
+
+    Attributes:
+        before: Trainable parameters, float64.
+        state: Slots and the count of updates before.
+        received: Parameters, statistics, slots and count after it.
+        after, new_state: What is right.
+    """
+
+    spec: OptimizerSpec
+    before: Weights
+    state: Weights
+    gradients: Weights
+    rate: float
+    received: Weights
+    after: Weights
+    new_state: Weights
+
+
 def measure(subject: Subject, wanted: Callable[[str], bool]) -> None:
     """Every rule plainly, and with weight decay and clipping; the rate drops half-way.
 
     Args:
         wanted: Whether to measure a case.
     """
-    regularized = subject.evidence.load_json("regularized")["changes"]
     for index, optimizer in enumerate(subject.evidence.optimizers):
-        for case, changes in {optimizer: {"weight_decay": 0.0}, f"{optimizer}, decay and clipping": regularized}.items():
+        for case, changes in _cases(subject, optimizer).items():
             if not wanted(case):
                 continue
             model = subject.make_model(optimizer=optimizer, **changes)
-            if changes is regularized and index == 0:
-                stage_gradients.measure_regularized(subject, model)
-            _compare_steps(subject, model, case, optimizer, changes)
+            if changes["weight_decay"] and index == 0:
+                stage_gradients.measure_regularized(subject, model, f"{case}, label smoothing")
+            for step, place in enumerate(_updates(subject, model, optimizer, changes)):
+                _compare(subject, f"{case}, step {step + 1}", place)
 
 
-def _compare_steps(subject: Subject, model: Backend, case: str, optimizer: str, changes: dict[str, Any]) -> None:
+def observe(subject: Subject, case: str, step: int) -> Place:
+    """One update once more."""
+    optimizer = case.partition(",")[0]
+    changes = _cases(subject, optimizer)[case]
+    model = subject.make_model(optimizer=optimizer, **changes)
+    return next(itertools.islice(_updates(subject, model, optimizer, changes), step, None))
+
+
+def _cases(subject: Subject, optimizer: str) -> dict[str, dict[str, Any]]:
+    """Changes of the settings by the name of the case."""
+    regularized = subject.evidence.load_json("regularized")["changes"]
+    return {optimizer: {"weight_decay": 0.0}, f"{optimizer}, decay and clipping": regularized}
+
+
+def _updates(subject: Subject, model: Backend, optimizer: str, changes: dict[str, Any]) -> Iterator[Place]:
+    """Updates, each from the state that is right, in the subject's type."""
     spec = OptimizerSpec.of(optimizer, changes["weight_decay"], changes.get("clip_norm"))
     start, trainable = subject.evidence.load("start"), subject.evidence.load_json("trainable")
     values = {name: start[name].astype(subject.value_type) for name in trainable}
     state = numpy_optimizers.empty_state(spec, values)
-    for step, (gradients, rate) in enumerate(gradients_and_rates(subject)):
+    for gradients, rate in gradients_and_rates(subject):
+        model.apply_gradients(gradients, rate)  # now its own state is another one, and loading has to replace it
         model.load_weights({**start, **values})
         model.load_optimizer_state(state)
         model.apply_gradients(gradients, rate)
-        exact = {name: value.astype(np.float64) for name, value in values.items()}
-        after, new_state = numpy_optimizers.step(spec, exact, state, gradients, rate)
-        received = {**model.weights(), **model.optimizer_state()}
-        place = f"{case}, step {step + 1}"
-        compare_state(subject, place, received, new_state)
-        for name, value in after.items():
-            subject.add(update_figure(subject, "optimizer", place, name, received.get(name), value, exact[name], rate))
+        before = {name: value.astype(np.float64) for name, value in values.items()}
+        after, new_state = numpy_optimizers.step(spec, before, state, gradients, rate)
+        yield Place(spec, before, state, gradients, rate, {**model.weights(), **model.optimizer_state()}, after, new_state)
         values = {name: value.astype(subject.value_type) for name, value in after.items()}
         state = {name: v if name == "iterations" else v.astype(subject.value_type) for name, v in new_state.items()}
+
+
+def _compare(subject: Subject, case: str, place: Place) -> None:
+    compare_state(subject, case, place.received, place.new_state)
+    for name, value in place.after.items():
+        received, before = place.received.get(name), place.before[name]
+        subject.add(update_figure(subject, "optimizer", case, name, received, value, before, place.rate))
 
 
 def gradients_and_rates(subject: Subject) -> list[tuple[Weights, float]]:
@@ -86,12 +128,19 @@ def compare_state(
         overall[kind] = max(overall.get(kind, 0.0), largest(value))
     for name, value in expected.items():
         kind = name.partition("/")[0]
-        smallest = 1.0 if kind == "iterations" else stage_gradients.SMALLEST_SCALE ** (2 if kind == "velocity" else 1)
-        scale = max(largest(value), smallest * overall[kind])
+        scale = _slot_scale(kind, largest(value), overall[kind])
         noise = max((largest(other[name] - value) for other in disturbed), default=0.0)
         subject.add(
             compare(stage, place, name, received.get(name), value, subject.roundoff + NOISE * noise / (scale or 1.0), scale)
         )
+
+
+def _slot_scale(kind: str, own: float, overall: float) -> float:
+    """What errors of a slot are relative to; second moments are squares of gradients."""
+    if kind == "iterations":
+        return max(own, 1.0)
+    power = 2 if kind == "velocity" else 1
+    return overall if own < stage_gradients.ZERO**power * overall else max(own, stage_gradients.SMALLEST_SCALE**power * overall)
 
 
 def update_figure(

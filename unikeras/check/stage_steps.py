@@ -18,7 +18,7 @@ from unikeras.weights import Weights
 ALWAYS_EXACT = ("step 1", "step 2", "step 3")  # a full batch from empty slots, a batch of four, and slots in use
 
 
-def measure(subject: Subject, wanted: Callable[[str], bool], progress: Callable[[float], None]) -> None:
+def measure(subject: Subject, wanted: Callable[[str], bool]) -> None:
     """Loss, updates in learning rates, slots and statistics of every wanted step."""
     model, evidence, data = subject.model, subject.evidence, subject.evidence.data()
     settings = evidence.settings
@@ -40,7 +40,6 @@ def measure(subject: Subject, wanted: Callable[[str], bool], progress: Callable[
         _compare_update(subject, place, spec, tensors, received, rate)
         for name, value in part(tensors, "statistics").items():
             subject.add(compare("steps", place, name, received.get(name), value, subject.roundoff))
-        progress((step + 1) / evidence.steps)
 
 
 def _compare_update(subject: Subject, place: str, spec: OptimizerSpec, tensors: Weights, received: Weights, rate: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from unikeras import training
 from unikeras.backends.base import Backend, Metrics
+from unikeras.check.diagnosis import loop
 from unikeras.check.figures import Figure
 from unikeras.check.subject import Subject
 
@@ -57,18 +58,52 @@ def run(subject: Subject) -> Watched:
 
 def measure(subject: Subject) -> list[float]:
     """Compares batches and rates, which have to be equal; returns the losses, which the parent judges by the envelope."""
-    watched, data = run(subject), subject.evidence.data()
-    plan = subject.evidence.trajectory()
-    first_wrong = None
-    for step, ((indices, rate), (inputs, labels, given)) in enumerate(zip(plan, watched.steps, strict=False)):
-        right = np.array_equal(inputs, data.train.x[indices]) and np.array_equal(labels, data.train.y[indices])
-        if first_wrong is None and not right:
-            first_wrong = ("batches", f"step {step + 1} got other samples")
-        if first_wrong is None and given != rate:
-            first_wrong = ("learning rate", f"{given:g} for {rate:g} at step {step + 1}")
-    if first_wrong is None and len(plan) != len(watched.steps):
-        first_wrong = ("batches", f"{len(watched.steps)} steps for {len(plan)}")
-    for name in ("batches", "learning rate"):
-        problem = first_wrong[1] if first_wrong and first_wrong[0] == name else None
-        subject.add(Figure("trajectory", "training loop", name, math.inf if problem else 0.0, 0.0, problem))
+    watched, plan = run(subject), subject.evidence.trajectory()
+    expected = [indices for indices, _ in plan]
+    taken = _samples_taken(subject, watched)
+    subject.add(_batches_figure(subject, expected, taken))
+    rates, given = [rate for _, rate in plan], [rate for _, _, rate in watched.steps]
+    subject.add(_rates_figure(rates, given, math.ceil(len(plan) / subject.evidence.settings.epochs)))
     return watched.losses
+
+
+def _samples_taken(subject: Subject, watched: Watched) -> list[np.ndarray | None]:
+    """Indices of the samples of each step; None where a batch holds something else."""
+    train = subject.evidence.data().train
+    places: dict[bytes, list[int]] = {}
+    for index, (sample, label) in enumerate(zip(train.x, train.y, strict=True)):
+        places.setdefault(sample.tobytes() + label.tobytes(), []).append(index)
+    taken: list[np.ndarray | None] = []
+    for inputs, labels, _ in watched.steps:
+        found = [places.get(sample.tobytes() + label.tobytes(), [-1])[0] for sample, label in zip(inputs, labels, strict=True)]
+        taken.append(None if -1 in found else np.array(found))
+    return taken
+
+
+def _batches_figure(subject: Subject, expected: list[np.ndarray], taken: list[np.ndarray | None]) -> Figure:
+    # Equal samples count as one, or nothing could be said about a dataset that holds some twice.
+    train, same = subject.evidence.data().train, dict[bytes, int]()
+    first = np.array(
+        [same.setdefault(x.tobytes() + y.tobytes(), i) for i, (x, y) in enumerate(zip(train.x, train.y, strict=True))]
+    )
+    expected = [first[indices] for indices in expected]
+    steps = zip(expected, taken, strict=False)
+    wrong = next((step for step, (one, other) in enumerate(steps) if other is None or not np.array_equal(one, other)), None)
+    problem = None if wrong is None else f"step {wrong + 1} got other samples"
+    if wrong is None and len(expected) != len(taken):
+        problem = f"{len(taken)} steps for {len(expected)}"
+    if problem is None:
+        return Figure("trajectory", "training loop", "batches", 0.0, 0.0)
+    settings = subject.evidence.settings
+    per_epoch = math.ceil(len(expected) / settings.epochs)
+    words = loop.explain_batches(expected, taken, per_epoch, settings.batch_size)
+    return Figure("trajectory", "training loop", "batches", math.inf, 0.0, problem, looks_like=words)
+
+
+def _rates_figure(expected: list[float], given: list[float], per_epoch: int) -> Figure:
+    wrong = next((step for step, (one, other) in enumerate(zip(expected, given, strict=False)) if one != other), None)
+    if wrong is None:
+        return Figure("trajectory", "training loop", "learning rate", 0.0, 0.0)
+    problem = f"{given[wrong]:g} for {expected[wrong]:g} at step {wrong + 1}"
+    words = loop.explain_rates(expected, given, per_epoch)
+    return Figure("trajectory", "training loop", "learning rate", math.inf, 0.0, problem, looks_like=words)

@@ -72,6 +72,10 @@ def confirm_layers(evidence: Evidence) -> dict[str, Any]:
                 unknown.add(path)
                 continue
             confirmed.add(path)
+            after = tensors.get(f"{path}:activation")
+            activated = numpy_layers.activate(layer["config"].get("activation"), expected)
+            if after is not None and activated is not None:
+                errors.append(largest(activated - after) / (largest(after) or 1.0))
             errors.append(largest(output - expected) / (largest(expected) or 1.0) if output.shape == expected.shape else np.inf)
     return {"confirmed": sorted(confirmed), "unknown": sorted(unknown), "largest_error": float(max(errors))}
 

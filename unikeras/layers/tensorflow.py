@@ -91,6 +91,20 @@ class BatchNorm(Layer):
         return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
 
 
+class LayerNorm(Layer):
+    """Keras' LayerNormalization over the last axis: ε is 1e-3. It computes in the type of its variables, as Keras' does."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.gamma = self.variable((features,))
+        self.beta = self.variable((features,))
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        inputs = tf.cast(inputs, self.variable_dtype)
+        mean, variance = tf.nn.moments(inputs, [-1], keepdims=True)
+        return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
+
+
 class Dropout(Layer):
     """Sets a share of the values to zero while training, and multiplies the others by 1/(1 − rate)."""
 
@@ -105,6 +119,11 @@ class Dropout(Layer):
 def max_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
     """Maximum over size×size fields that don't overlap; rows and columns left over are dropped."""
     return tf.nn.max_pool2d(inputs, size, size, "VALID")
+
+
+def average_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
+    """Mean over size×size fields that don't overlap; rows and columns left over are dropped."""
+    return tf.nn.avg_pool2d(inputs, size, size, "VALID")
 
 
 def flatten(inputs: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,28 @@
+"""What kind of mistake a divergence is: hypotheses, each computed in NumPy and compared with what the backend gave in float64.
+
+In float64 a right hypothesis fits to nine digits and a wrong one doesn't, so that a name is given only where it is certain.
+"""
+
+from __future__ import annotations
+
+from unikeras.check.diagnosis import forward, gradients, losses, updates
+from unikeras.check.figures import Figure
+from unikeras.check.subject import Subject
+
+_EXPLAINERS = {
+    "forward": forward.explain,
+    "loss": losses.explain,
+    "gradients": gradients.explain,
+    "optimizer": updates.explain_rule,
+    "steps": updates.explain_step,
+}
+
+
+def explain(subject: Subject, figure: Figure) -> str | None:
+    """The mistake that gives exactly what the backend gave, in words; None if none of the known ones does.
+
+    Args:
+        subject: The backend in float64.
+        figure: What it got wrong.
+    """
+    return _EXPLAINERS[figure.stage](subject, figure)

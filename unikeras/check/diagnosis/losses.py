@@ -1,0 +1,79 @@
+"""Mistakes in the loss, recomputed in NumPy from the backend's own logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unikeras import training
+from unikeras.check.diagnosis.matching import Hypothesis, first_fitting
+from unikeras.check.figures import Figure
+from unikeras.check.numpy_layers import cross_entropy, softmax
+from unikeras.check.subject import Subject
+
+
+def explain(subject: Subject, figure: Figure) -> str | None:
+    """The mistake behind a figure of the loss stage."""
+    if figure.case == "evaluation":
+        return _explain_evaluation(subject, figure)
+    evidence, data = subject.evidence, subject.evidence.data()
+    batches = evidence.batches()
+    small = len(batches[1]) if len(batches) > 1 else -1
+    indices = batches[1] if figure.case == f"batch of {small}" else batches[0]
+    smoothed = figure.case.endswith("label smoothing")
+    smoothing = evidence.load_json("regularized")["changes"]["label_smoothing"] if smoothed else 0.0
+    model = subject.make_model(label_smoothing=smoothing)
+    model.load_weights(_weights(subject, figure, small))
+    loss, _ = model.gradients(data.train.x[indices], data.train.y[indices])
+    model.load_weights(_weights(subject, figure, small))
+    logits = model.trace(data.train.x[indices], True, lambda name, value: None)
+    labels = data.train.y[indices]
+    return first_fitting(np.asarray(loss), _hypotheses(logits.astype(np.float64), labels, smoothing))
+
+
+def _weights(subject: Subject, figure: Figure, small: int) -> dict[str, np.ndarray]:
+    step = 1 if figure.case == f"batch of {small}" else 0
+    tensors = subject.evidence.load(f"step-{step:04}")
+    return {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}
+
+
+def _hypotheses(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> Iterator[Hypothesis]:
+    count, classes = logits.shape
+    right = cross_entropy(logits, labels, smoothing)
+    yield "softmax applied twice", lambda: np.asarray(cross_entropy(softmax(logits), labels, smoothing))
+    yield "the loss is averaged twice", lambda: np.asarray(right / count)
+    yield "the loss is summed instead of averaged", lambda: np.asarray(right * count)
+    yield "the loss is averaged over the classes, too", lambda: np.asarray(right / classes)
+    yield "the loss in bits (base 2)", lambda: np.asarray(right / np.log(2))
+    yield "labels are shifted by one", lambda: np.asarray(cross_entropy(logits, (labels + 1) % classes, smoothing))
+    yield "labels are shifted by one", lambda: np.asarray(cross_entropy(logits, (labels - 1) % classes, smoothing))
+    if smoothing:
+        yield "label smoothing is ignored", lambda: np.asarray(cross_entropy(logits, labels))
+        # All of the share goes to the other classes, so that the true one keeps less than Keras gives it.
+        among_others = smoothing * classes / (classes - 1)
+        yield "label smoothing over the other K−1 classes", lambda: np.asarray(cross_entropy(logits, labels, among_others))
+        yield "label smoothing applied twice", lambda: np.asarray(cross_entropy(logits, labels, 1 - (1 - smoothing) ** 2))
+
+
+def _explain_evaluation(subject: Subject, figure: Figure) -> str | None:
+    evidence, data, model = subject.evidence, subject.evidence.data(), subject.model
+    model.load_weights(evidence.load("start"))
+    model.read_metrics()
+    size = evidence.settings.batch_size
+    metrics = training.evaluate(model, data.test, size)
+    total = len(data.test.y)
+    if metrics.samples < total:
+        last = total % (4 * size)
+        return (
+            "the last batch is left out" if total - metrics.samples == last else f"{total - metrics.samples} samples are left out"
+        )
+    logits = model.predict(np.array(data.test.x)).astype(np.float64)
+    pieces = [slice(start, start + 4 * size) for start in range(0, total, 4 * size)]
+    of_batches = [cross_entropy(logits[piece], data.test.y[piece]) for piece in pieces]
+    hypotheses: list[Hypothesis] = [
+        ("the mean of the batches' means: the smaller last batch weighs too much", lambda: np.asarray(np.mean(of_batches))),
+        ("softmax applied twice", lambda: np.asarray(cross_entropy(softmax(logits), data.test.y))),
+        ("labels are shifted by one", lambda: np.asarray(cross_entropy(logits, (data.test.y + 1) % logits.shape[1]))),
+    ]
+    return first_fitting(np.asarray(metrics.loss), hypotheses)

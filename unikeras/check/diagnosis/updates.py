@@ -1,0 +1,120 @@
+"""Mistakes in updates: which wrong rule, or which wrong gradient, gives what the backend has after a step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unikeras.check import stage_optimizer
+from unikeras.check.diagnosis import rules
+from unikeras.check.diagnosis.matching import TOLERANCE, fits
+from unikeras.check.figures import Figure
+from unikeras.check.stage_gradients import part
+from unikeras.check.subject import Subject
+from unikeras.optimizers import OptimizerSpec
+from unikeras.weights import Weights
+
+
+def explain_rule(subject: Subject, figure: Figure) -> str | None:
+    """The mistake behind a figure of the optimiser stage."""
+    case, _, step = figure.case.rpartition(", step ")
+    place = stage_optimizer.observe(subject, case, int(step) - 1)
+    found = _fitting_variant(place.spec, place.before, place.state, place.gradients, place.rate, place.received)
+    return found or _of_one_parameter(place)
+
+
+def _fitting_variant(
+    spec: OptimizerSpec, before: Weights, state: Weights, gradients: Weights, rate: float, received: Weights
+) -> str | None:
+    for variant in rules.variants(spec):
+        after, new_state = rules.step(variant, spec, before, state, gradients, rate)
+        if _all_fit(before, {**after, **new_state}, received):
+            return variant.words
+    # Slots that were wrong already hide a second fault of the same cause: weights alone may tell.
+    for variant in rules.variants(spec):
+        after, _ = rules.step(variant, spec, before, state, gradients, rate)
+        if _all_fit(before, after, received):
+            return variant.words
+    return None
+
+
+def _all_fit(before: Weights, expected: Weights, received: Weights) -> bool:
+    for name, value in expected.items():
+        start = before.get(name, np.zeros_like(value))
+        moved = float(np.abs(value - start).max()) if value.size else 0.0
+        # A parameter can't be known better than to its own rounding, however little it moves.
+        size = max(moved, 1e-6 * float(np.abs(start).max()) if value.size else 0.0)
+        if name not in received or not fits(received[name].astype(np.float64), value.astype(np.float64), max(size, 1e-30)):
+            return False
+    return True
+
+
+def _of_one_parameter(place: stage_optimizer.Place) -> str | None:
+    still = [name for name, value in place.before.items() if np.array_equal(place.received[name], value)]
+    if still and len(still) < len(place.before):
+        return f"{', '.join(still[:3])} never moves"
+    return None
+
+
+def explain_step(subject: Subject, figure: Figure) -> str | None:
+    """The mistake behind a figure of the steps stage: the rule is right, so what it was given is not."""
+    evidence = subject.evidence
+    step = int(figure.case.removeprefix("step ")) - 1
+    settings = evidence.settings
+    spec = OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm)
+    received = _run(subject, step)
+    tensors = evidence.load(f"step-{step:04}")
+    gradients = part(tensors, "gradients")
+    before = {name: value.astype(np.float64) for name, value in part(tensors, "weights").items() if name in gradients}
+    state, rate = part(tensors, "state"), evidence.rates()[step]
+    found = _fitting_variant(spec, before, state, gradients, rate, received)
+    return found or _explain_gradient(subject, step, _used_gradient(spec, before, state, received, rate))
+
+
+def _run(subject: Subject, last: int) -> Weights:
+    """State after the last of several steps of a fresh model, each from the reference's state."""
+    evidence, data, model = subject.evidence, subject.evidence.data(), subject.make_model()
+    for step in range(last + 1):
+        tensors = evidence.load(f"step-{step:04}")
+        model.load_weights(part(tensors, "weights"))
+        model.load_optimizer_state(part(tensors, "state"))
+        indices = evidence.batches()[step]
+        model.train_step(data.train.x[indices], data.train.y[indices], evidence.rates()[step])
+    return {**model.weights(), **model.optimizer_state()}
+
+
+def _used_gradient(spec: OptimizerSpec, before: Weights, state: Weights, received: Weights, rate: float) -> Weights | None:
+    """The gradient that an update must have been given, from the slots or the parameters it left."""
+    constants = spec.rule.constants
+    if spec.rule.family == "adam":
+        keep = constants["beta_1"]
+        return {
+            name: (received[f"momentum/{name}"] - keep * state[f"momentum/{name}"].astype(np.float64)) / (1 - keep)
+            for name in before
+        }
+    if spec.rule.family == "sgd":
+        keep = constants.get("momentum", 0.0)
+        old = {name: keep * state[f"momentum/{name}"].astype(np.float64) if keep else 0.0 for name in before}
+        new = {name: received[f"momentum/{name}"] if keep else received[name] - before[name] for name in before}
+        return {name: (old[name] - new[name]) / rate for name in before}
+    return None
+
+
+def _explain_gradient(subject: Subject, step: int, used: Weights | None) -> str | None:
+    """The used gradient as a sum of those of this step and of earlier ones."""
+    if used is None:
+        return None
+    evidence = subject.evidence
+    known = [part(evidence.load(f"step-{earlier:04}"), "gradients") for earlier in range(step, -1, -1)]
+    columns = np.stack([np.concatenate([one[name].ravel() for name in used]) for one in known], axis=1)
+    target = np.concatenate([value.ravel() for value in used.values()])
+    shares, *_ = np.linalg.lstsq(columns, target, rcond=None)
+    if np.abs(columns @ shares - target).max() > 1e3 * TOLERANCE * np.abs(target).max():
+        return None
+    if step and abs(shares[0] - 1) < 1e-4 and abs(shares[1] - 1) < 1e-4:
+        return "gradients are accumulated: those of the step before are still there (no zero_grad)"
+    if step and abs(shares[0]) < 1e-4 and abs(shares[1] - 1) < 1e-4:
+        return "the gradient of the step before"
+    count = len(evidence.batches()[step])
+    if abs(shares[0] * count - 1) < 1e-4:
+        return "gradients are averaged twice"
+    return f"the gradient multiplied by {shares[0]:.4g}" if np.abs(shares[1:]).max(initial=0.0) < 1e-4 else None

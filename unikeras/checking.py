@@ -232,13 +232,16 @@ def _conclude(
         verdicts = judge(figures, dtype)
         envelope = make_envelope(trajectory["center"], trajectory["twins"], dtype)
         losses = {backend: answer["losses"] for backend, answer in own.items() if answer["losses"]}
-        verdicts += [judge_trajectory(envelope, backend, dtype, found) for backend, found in losses.items()]
+        for backend, found in losses.items():
+            verdicts.append(judge_trajectory(envelope, backend, dtype, found, own[backend]["exact_is_right"]))
         judged += verdicts
         for info in chosen:
             rows += stage_rows(verdicts, info.name, dtype)
         if losses:
             trajectories.append(trajectory_row(envelope, dtype, losses))
-    wrong = sorted((one for one in judged if one.kind is not None), key=lambda one: STAGES.index(one.figure.stage))
+    wrong = sorted(
+        (one for one in judged if one.kind is not None), key=lambda one: (STAGES.index(one.figure.stage), one.kind == "precision")
+    )
     places = [divergence(one) for one in wrong]
     first = {key: places[0][key] for key in ("backend", "stage", "layer", "kind", "looks_like")} if places else None
     return CheckResult(

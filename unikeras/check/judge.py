@@ -9,6 +9,7 @@ its other side, and a gradient jumps.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -55,14 +56,15 @@ def _ratio(error: float, bound: float) -> float:
 
 
 def judge(figures: Mapping[str, Sequence[Figure]], dtype: str) -> list[Judged]:
-    """Verdicts on all figures of backends in one dtype, in the order of stages and then as measured."""
+    """Verdicts on all figures of backends in one dtype, in the order of stages and then as measured, mistakes first."""
     places: dict[tuple[str, str, str], dict[str, Figure]] = defaultdict(dict)
     for backend, own in figures.items():
         for figure in own:
             places[figure.stage, figure.case, figure.name][backend] = figure
     judged = [_judge_one(backend, dtype, figure, at) for at in places.values() for backend, figure in at.items()]
     judged = _forgive_jumps(judged)
-    return sorted(judged, key=lambda one: STAGES.index(one.figure.stage))
+    # A mistake explains what else is wrong in its stage.
+    return sorted(judged, key=lambda one: (STAGES.index(one.figure.stage), one.kind == "precision"))
 
 
 def _judge_one(backend: str, dtype: str, figure: Figure, place: Mapping[str, Figure]) -> Judged:
@@ -140,15 +142,31 @@ def make_envelope(center: list[float], twins: list[list[float]], dtype: str) -> 
     return Envelope(center, low, high, horizon, twins)
 
 
-def judge_trajectory(envelope: Envelope, backend: str, dtype: str, losses: list[float]) -> Judged:
-    """The worst step of a run before the horizon; its noise is the spread of the twins there."""
+def leaves(envelope: Envelope, losses: list[float]) -> bool:
+    """Whether a run leaves the envelope before the horizon."""
+    steps = zip(losses, envelope.low, envelope.high, strict=False)
+    return not all(low <= loss <= high for loss, low, high in itertools.islice(steps, envelope.horizon))
+
+
+def judge_trajectory(
+    envelope: Envelope, backend: str, dtype: str, losses: list[float], exact_is_right: bool | None = None
+) -> Judged:
+    """The worst step of a run before the horizon; its noise is the spread of the twins there.
+
+    Args:
+        exact_is_right: Whether the same run in float64 keeps to the float64 envelope: then what leaves that of float32 is rounding
+            of a backend whose sums are coarser than the twins', and agrees until it would part twins.
+    """
     worst: Judged | None = None
     for step in range(min(envelope.horizon, len(losses))):
         width = envelope.high[step] - envelope.center[step]
         error = abs(losses[step] - envelope.center[step])
         problem = None if math.isfinite(losses[step]) else "not finite"
         figure = Figure("trajectory", f"step {step + 1}", "loss", math.inf if problem else error, width / UNITS, problem)
-        one = Judged(backend, dtype, figure, width / ENVELOPE, width, None if error <= width else "mistake")
+        if exact_is_right:
+            width = max(width, PARTED * abs(envelope.center[step]))
+        kind = None if error <= width else "precision" if exact_is_right else "mistake"
+        one = Judged(backend, dtype, figure, width / ENVELOPE, width, kind)
         if worst is None or one.ratio > worst.ratio:
             worst = one
     if worst is None:

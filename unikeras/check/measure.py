@@ -31,7 +31,8 @@ def measure(emit: Emit, folder: str, backend: str, dtype: str, plant: str | None
         plant: A fault to plant first; see `plants`.
 
     Returns:
-        The `figures`, as dictionaries, and the `losses` of the trajectory.
+        The `figures`, as dictionaries; the `losses` of the trajectory, and `exact_is_right`, whether those of float64 keep to its
+        envelope, or null where float32 raised no suspicion.
     """
     if plant is not None:
         plants.find(plant).apply()
@@ -40,14 +41,16 @@ def measure(emit: Emit, folder: str, backend: str, dtype: str, plant: str | None
     emit(Stage(backend, dtype, "structure", 0.0))
     stage_structure.measure(subject)
     losses: list[float] = []
+    exact_is_right: bool | None = None
     if not any(figure.problem for figure in subject.figures):
         for stage in _MIXED_STAGES if dtype == "mixed_bfloat16" else _STAGES:
             emit(Stage(backend, dtype, stage.name, stage.share))
             _look_twice(subject, exact, stage)
         if dtype != "mixed_bfloat16":
             emit(Stage(backend, dtype, "trajectory", 0.85))
-            losses = stage_trajectory.measure(subject)
-    return {"figures": [figure.to_dict() for figure in subject.figures], "losses": losses}
+            losses, exact_is_right = stage_trajectory.measure(subject, exact)
+    figures = [figure.to_dict() for figure in subject.figures]
+    return {"figures": figures, "losses": losses, "exact_is_right": exact_is_right}
 
 
 @dataclasses.dataclass(frozen=True)

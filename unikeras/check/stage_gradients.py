@@ -7,13 +7,13 @@ import numpy as np
 from unikeras import training
 from unikeras.backends.base import Backend
 from unikeras.check.comparing import compare, largest
-from unikeras.check.figures import NOISE, ROUNDOFF, SUSPICIOUS, Figure
+from unikeras.check.figures import NOISE, ROUNDOFF, UNITS, Figure
 from unikeras.check.subject import Subject
 from unikeras.weights import Weights
 
 SMALLEST_SCALE = 1e-3  # of a gradient, relative to the largest of all
-# Below this a gradient is zero by construction, as that of a bias before BatchNorm: nothing is left of it but the rounding of sums
-# whose terms are as large as those of the others.
+# Below this a gradient is zero by construction, as that of a bias before BatchNorm: nothing is left of it but the rounding of
+# sums whose terms are as large as those of the others.
 ZERO = 1e-9
 
 
@@ -76,7 +76,7 @@ def gradient_noise(subject: Subject, tensors: Weights) -> list[Weights]:
 def _summing_noise(subject: Subject, scale: float, shape: tuple[int, ...], trial: str) -> np.ndarray:
     """What the rounding of sums leaves, also where all terms cancel and disturbing the weights changes nothing."""
     rng = np.random.default_rng(int(trial.removeprefix("noise")))
-    return SUSPICIOUS * subject.roundoff * scale * rng.choice([-1.0, 1.0], shape)
+    return UNITS * subject.roundoff * scale * rng.choice([-1.0, 1.0], shape)
 
 
 def loss_figure(case: str, loss: float, expected: float, roundoff: float) -> Figure:

@@ -12,6 +12,7 @@ from unikeras import training
 from unikeras.backends.base import Backend, Metrics
 from unikeras.check.diagnosis import loop
 from unikeras.check.figures import Figure
+from unikeras.check.judge import leaves, make_envelope
 from unikeras.check.subject import Subject
 
 
@@ -56,15 +57,22 @@ def run(subject: Subject) -> Watched:
     return watched
 
 
-def measure(subject: Subject) -> list[float]:
-    """Compares batches and rates, which have to be equal; returns the losses, which the parent judges by the envelope."""
+def measure(subject: Subject, exact: Subject) -> tuple[list[float], bool | None]:
+    """Compares batches and rates, which have to be equal.
+
+    Returns:
+        The losses, which the parent judges by the envelope; and where they leave it, whether those in float64 keep to theirs.
+    """
     watched, plan = run(subject), subject.evidence.trajectory()
     expected = [indices for indices, _ in plan]
     taken = _samples_taken(subject, watched)
     subject.add(_batches_figure(subject, expected, taken))
     rates, given = [rate for _, rate in plan], [rate for _, _, rate in watched.steps]
     subject.add(_rates_figure(rates, given, math.ceil(len(plan) / subject.evidence.settings.epochs)))
-    return watched.losses
+    found = subject.evidence.load_json("trajectory")
+    if not leaves(make_envelope(found["center"], found["twins"], subject.dtype), watched.losses):
+        return watched.losses, None
+    return watched.losses, not leaves(make_envelope(found["center"], found["twins"], "float64"), run(exact).losses)
 
 
 def _samples_taken(subject: Subject, watched: Watched) -> list[np.ndarray | None]:

@@ -15,7 +15,8 @@ from unikeras.weights import Weights
 def explain(subject: Subject, figure: Figure) -> str | None:
     """The mistake behind a figure of the forward stage."""
     if figure.case == "dropout":
-        return "dropout that does not multiply by 1/(1 − rate)" if figure.problem else "dropout with another rate"
+        scaled_wrongly = figure.problem is not None and figure.problem.startswith("values")
+        return "dropout that does not multiply by 1/(1 − rate)" if scaled_wrongly else "dropout with another rate"
     if figure.case == "whole model":
         return _explain_logits(subject, figure)
     if figure.problem == "missing":

@@ -27,6 +27,7 @@ class Variant:
         slots: "right", "swapped", "empty", or "stale": as if they had not been loaded.
         rate: Factor on the learning rate.
         repeats: Updates instead of one.
+        weight_decay: Another λ.
     """
 
     words: str
@@ -40,6 +41,7 @@ class Variant:
     iterations: int | None = None
     rate: float = 1.0
     repeats: int = 1
+    weight_decay: float | None = None
 
 
 def variants(spec: OptimizerSpec) -> Iterator[Variant]:
@@ -62,6 +64,9 @@ def variants(spec: OptimizerSpec) -> Iterator[Variant]:
         yield Variant("weight decay is not multiplied by the learning rate", decay="unscaled")
         yield Variant("weight decay is missing", decay="none")
         yield Variant("weight decay is applied twice", decay="twice")
+        for decay in (0.01, 0.004, 0.001, 1e-4, 0.1):
+            if decay != spec.weight_decay:
+                yield Variant(f"weight decay {decay:g} instead of {spec.weight_decay:g}", weight_decay=decay)
     if spec.clip_norm is not None:
         yield Variant("clipping per variable instead of the joint norm", clip="each")
         yield Variant("clipping by value instead of the norm", clip="values")
@@ -148,7 +153,7 @@ def _slots(variant: Variant, spec: OptimizerSpec, state: Weights, name: str) -> 
 def _decayed(
     variant: Variant, spec: OptimizerSpec, weight: np.ndarray, gradient: np.ndarray, rate: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    decay = spec.weight_decay
+    decay = spec.weight_decay if variant.weight_decay is None else variant.weight_decay
     if variant.decay == "coupled":
         return weight, gradient + decay * weight
     if variant.decay == "none" or (variant.decay == "matrices" and weight.ndim < 2):

@@ -1,7 +1,7 @@
 """Planted faults: `unikeras check --plant NAME` puts one mistake into one backend, to show that the check finds and names it.
 
-A plant is a function that changes something in the worker's process before a model is built: a constant of an optimiser, a layer, a
-step, the training loop. The functions import their framework when they are called, so that the parent process can read this list.
+A plant is a function that changes something in the worker's process before a model is built: a constant of an optimiser, a layer,
+a step, the training loop. Plants import their framework when they are applied, so that the parent process can read the list.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 
+from unikeras import backends
 from unikeras.errors import SettingsError, nearest
 
 FILES = ("optimizers", "layers", "losses", "loops", "weights")
@@ -59,7 +60,11 @@ def plant(
     """Registers the decorated function as a plant."""
 
     def register(apply: Callable[[], None]) -> Callable[[], None]:
-        PLANTS[name] = Plant(name, what, backend, stage, layer, looks_like, apply, optimizer, dtype)
+        def load_and_apply() -> None:
+            backends.load(backend)  # has to be the first to import its framework
+            apply()
+
+        PLANTS[name] = Plant(name, what, backend, stage, layer, looks_like, load_and_apply, optimizer, dtype)
         return apply
 
     return register

@@ -1,0 +1,114 @@
+"""`unikeras check` as users run it: it agrees where backends agree, and names what was planted where they don't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import MODEL_FILES, python, unikeras
+
+from unikeras.checking import plants
+
+QUICK = ("--quick", "--quiet", "--json")
+
+# One of each kind and at least two in each backend; benchmarks/check_plants.py tries them all.
+SAMPLE = [
+    "adam-epsilon-1e-8",
+    "batch-norm-epsilon-1e-5",
+]
+
+
+def test_healthy_backends_agree_on_a_model_with_every_convention(backend_names: list[str]) -> None:
+    answer = unikeras("check", "probe", "--backends", ",".join(backend_names), *QUICK)
+    assert answer.code == 0, answer
+    result = answer.json
+    assert list(result)[:2] == ["agree", "first_divergence"]
+    assert (result["agree"], result["first_divergence"]) == (True, None)
+    for name in backend_names:
+        stages = {row["stage"]: row for row in result["table"] if row["backend"] == name}
+        assert list(stages) == ["structure", "forward", "loss", "gradients", "optimizer", "steps", "trajectory"]
+        assert all(row["compared"] > 0 and row["verdict"] == "agree" for row in stages.values())
+
+
+def test_the_reference_is_confirmed_without_its_framework() -> None:
+    reference = unikeras("check", "cnn", "--backends", "native-torch", *QUICK).json["reference"]
+    assert reference["layers"]["unknown"] == []
+    assert set(reference["layers"]["confirmed"]) >= {"conv1", "conv2", "conv3", "dense1", "dense2", "pool1", "flatten"}
+    assert reference["layers"]["largest_error"] < 1e-13
+    assert reference["gradients"]["finite_difference_error"] < 1e-6
+
+
+def test_native_backends_agree_to_twelve_digits_in_float64() -> None:
+    options = ("--backends", "tensorflow,torch,native-tensorflow,native-torch", "--dtype", "float64", "--optimizer", "all")
+    answer = unikeras("check", "cnn", *options, *QUICK)
+    assert answer.code == 0, answer
+    for figure in answer.json["figures"]:
+        if figure["stage"] in ("forward", "loss", "gradients"):
+            assert figure["error"] <= 1e-12, figure
+
+
+def test_a_defect_of_keras_itself_is_found_and_named() -> None:
+    answer = unikeras("check", MODEL_FILES / "edge_average.py", "--backends", "tensorflow,torch", *QUICK)
+    assert answer.code == 1, answer
+    first = answer.json["first_divergence"]
+    assert (first["backend"], first["stage"], first["layer"], first["kind"]) == ("torch", "forward", "pool", "mistake")
+    assert first["looks_like"] == "padding repeats the edge"
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_planted_fault_is_found_in_its_place_and_named(name: str) -> None:
+    fault = plants.find(name)
+    answer = unikeras("check", "--plant", name, "--backends", fault.backend, *QUICK)
+    assert answer.code == 1, answer
+    first = answer.json["first_divergence"]
+    assert (first["backend"], first["stage"]) == (fault.backend, fault.stage)
+    assert fault.layer is None or first["layer"] == fault.layer
+    assert fault.looks_like is None or fault.looks_like in first["looks_like"].lower()
+
+
+def test_a_person_reads_where_and_why(tmp_path: Path) -> None:
+    page = tmp_path / "check.html"
+    answer = unikeras("check", "--plant", SAMPLE[0], "--backends", plants.find(SAMPLE[0]).backend, "--quick", "--report", page)
+    assert answer.code == 1, answer
+    fault = plants.find(SAMPLE[0])
+    assert f"{fault.backend} parts from the reference" in answer.out
+    assert f"looks like: {fault.looks_like}" in answer.out
+    assert fault.looks_like in page.read_text(encoding="utf-8")
+
+
+def test_every_plant_is_listed_with_its_backend() -> None:
+    rows = unikeras("check", "--plant", "list", "--json").json["plants"]
+    assert {row["plant"] for row in rows} == set(plants.PLANTS)
+    assert len(rows) >= 40
+    assert "adam-epsilon-1e-8" in unikeras("check", "--plant", "list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "cure"),
+    [
+        (("--plant", "adam-epsilom"), "--plant can't be 'adam-epsilom'.", "Allowed:"),
+        (("--plant", SAMPLE[0], "--backends", "torch"), f"--plant {SAMPLE[0]} goes into native-torch", "Add it to --backends."),
+        (("--optimizer", "adagrad"), "--optimizer can't be 'adagrad'.", "Allowed: sgd, momentum"),
+        (("--dtype", "float16"), "--dtype can't be 'float16'.", "Allowed: float32, float64, both."),
+        (("--quick", "--full"), "--quick and --full can't go together.", "Give one of them."),
+        (("--backends", "jaxx"), "Unknown backend 'jaxx'.", "Allowed:"),
+        (("no-such-model",), "Unknown model 'no-such-model'.", "Allowed:"),
+        (("--report", "/no/such/folder/x.html", "mlp", "--backends", "native-torch", "--quick"), "--report can't be", "Choose"),
+    ],
+)
+def test_wrong_input_is_an_error_with_a_cure(arguments: tuple[str, ...], message: str, cure: str) -> None:
+    answer = unikeras("check", *arguments)
+    assert answer.code == 2, answer
+    assert message in answer.err
+    assert cure in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_python_gets_the_result_as_an_object() -> None:
+    code = (
+        "import unikeras, sys\n"
+        "r = unikeras.check('mlp', backends=['native-torch'], quick=True, quiet=True)\n"
+        "print(bool(r), r.agree, r.first_divergence, sorted(m for m in sys.modules if m in ('torch', 'keras', 'tensorflow')))"
+    )
+    answer = python(code)
+    assert answer.out.strip() == "True True None []", answer

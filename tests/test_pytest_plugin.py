@@ -48,7 +48,9 @@ class Run:
         if (folder / "junit.xml").exists():
             for case in ET.parse(folder / "junit.xml").iter("testcase"):
                 found = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
-                self.outcomes[str(case.get("name"))] = " ".join(found) or "passed"
+                name = str(case.get("name"))  # a test that fails in its body and in its teardown is there twice
+                earlier = [self.outcomes[name]] if name in self.outcomes else []
+                self.outcomes[name] = " ".join(earlier + (found or ["passed"]))
         notes = folder / "notes.jsonl"
         self.notes: list[list[Any]] = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
@@ -85,7 +87,7 @@ class Project:
         return [sys.executable, "-P", "-m", "pytest", "--junitxml=junit.xml", *arguments]
 
     def environment(self, **changes: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "OMP_"))}
         return kept | {"COLUMNS": "120"} | changes
 
     def run(self, *arguments: str, **environment: str) -> Run:
@@ -173,7 +175,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Run:
     project = Project(tmp_path_factory.mktemp("everything"))
     project.write("test_all.py", EVERYTHING)
     options = ("--backends", "native-torch,torch", "-rA", "--durations=0", "-vv", "--greeting", "hello")
-    return project.run(*options, UNIKERAS_EPOCHS="3", KERAS_BACKEND="jax", OMP_NUM_THREADS="")
+    return project.run(*options, UNIKERAS_EPOCHS="3", KERAS_BACKEND="jax")
 
 
 def test_a_marked_test_is_one_per_backend_in_the_backends_order(everything: Run) -> None:
@@ -225,10 +227,17 @@ def test_each_backend_has_one_process_with_its_environment(everything: Run) -> N
     facts = everything.noted("facts")
     assert {fact["backend"]: fact["KERAS_BACKEND"] for fact in facts} == {"torch": "torch", "native-torch": None}
     assert {fact["MALLOC_TRIM_THRESHOLD_"] for fact in facts} == {"4294967295"}, "it must be set when the process starts"
+    assert {fact["OMP_NUM_THREADS"] for fact in facts} == {"1"}
     assert {fact["UNIKERAS_EPOCHS"] for fact in facts} == {None}
     assert everything.noted("unmarked")[0]["KERAS_BACKEND"] == "jax", "the main process stays as it is"
     assert len(everything.processes() - {main}) == 2
     assert everything.processes("facts") == everything.processes() - {main}
+
+
+def test_the_user_may_allow_more_threads(project: Project) -> None:
+    code = "import os, pytest\n@pytest.mark.each_backend\ndef test_x(): assert os.environ['OMP_NUM_THREADS'] == '3'\n"
+    project.write("test_x.py", code)
+    assert project.run("--backends", "native-torch", OMP_NUM_THREADS="3").code == 0
 
 
 def test_options_reach_the_process_and_folders_are_its_own(everything: Run) -> None:
@@ -307,6 +316,41 @@ def test_last_failed_runs_the_failed_backend_only(project: Project) -> None:
     project.run("--backends", "torch,native-torch")
     again = project.run("--backends", "torch,native-torch", "--lf")
     assert list(again.outcomes) == ["test_bad[torch]"], again
+
+
+def test_stopping_at_a_failure_still_reports_what_fails_in_teardown(project: Project) -> None:
+    project.write(
+        "test_teardown.py",
+        """
+import pytest
+pytestmark = pytest.mark.each_backend
+
+@pytest.fixture(scope="module")
+def broken():
+    yield
+    raise RuntimeError("broken in teardown")
+
+def test_fails(broken): assert False
+def test_never_runs(broken): pass
+""",
+    )
+    run = project.run("--backends", "native-torch", "-x")
+    assert run.outcomes == {"test_fails[native-torch]": "failure error"}, run
+    assert "broken in teardown" in run.section("ERROR at teardown of test_fails[native-torch]")
+
+
+def test_module_fixtures_end_with_their_module_although_xdist_skips_tests(project: Project) -> None:
+    """Of three tests, the first of xdist's two processes gets the first and the third, which stands in another module."""
+    for name, tests in (("first", 2), ("second", 1)):
+        fixture = f"@pytest.fixture(scope='module')\ndef module():\n    yield\n    note('end of {name}')\n"
+        functions = [f"def test_{name}{number}(module): note('{name}{number}')\n" for number in range(tests)]
+        mark = "pytestmark = pytest.mark.each_backend\n"
+        project.write(f"test_{name}.py", "import pytest\nfrom conftest import note\n" + mark + fixture + "".join(functions))
+    run = project.run("--backends", "native-torch", "-n", "2", "--dist", "load")
+    assert set(run.outcomes.values()) == {"passed"}, run
+    (process,) = run.processes("second0")
+    kinds = [kind for kind, number, _ in run.notes if number == process]
+    assert kinds == ["conftest", "first0", "end of first", "second0", "end of second"], run
 
 
 def test_collect_only_lists_the_ids_and_starts_nothing(project: Project) -> None:

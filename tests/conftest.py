@@ -17,13 +17,13 @@ from unikeras.backends import BACKENDS
 from unikeras.launcher import child_environment
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backends", default="all", help="backends to test, separated by commas")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with the argument `backend` runs once for each; a new file in unikeras/backends joins unasked."""
-    if "backend" in metafunc.fixturenames:
+    """A test with the argument `backend` runs once for each; a new file in unikeras/backends joins unasked.
+
+    Those marked each_backend do so in the backend's process, by unikeras' own plugin. The others run here, and start the
+    processes that they are about.
+    """
+    if "backend" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("each_backend"):
         names = [info.name for info in backends.select(metafunc.config.getoption("--backends"))]
         metafunc.parametrize("backend", names, scope="session")
 
@@ -37,7 +37,8 @@ def backend_names(request: pytest.FixtureRequest) -> list[str]:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """No setting of the person who runs the tests reaches them, and their cache stays as it is."""
     for name in [name for name in os.environ if name.startswith(("UNIKERAS_", "KERAS_"))]:
-        del os.environ[name]
+        if name != "KERAS_BACKEND":  # set for each process by the program itself
+            del os.environ[name]
     os.environ["UNIKERAS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
     os.environ["TEST_CACHE_DIR"] = os.environ["UNIKERAS_CACHE_DIR"]  # for the probes: workers get no UNIKERAS_ variables
     os.environ["COLUMNS"] = "120"

@@ -92,8 +92,8 @@ def steps(errors: list[float], stage: str = "steps") -> list[str | None]:
 
 def test_rounding_may_change_a_decision_now_and_then_but_only_in_gradients() -> None:
     assert steps([1e-3, *[U] * 19]) == [None] * 20
-    assert steps([*[1e-3] * 6, *[U] * 14])[0] == "precision"
-    assert steps([1e-3, *[U] * 19], "forward")[0] == "precision"
+    assert steps([*[1e-3] * 6, *[U] * 14]).count("precision") == 6
+    assert steps([1e-3, *[U] * 19], "forward").count("precision") == 1
 
 
 def test_the_table_names_the_worst_place_of_a_stage() -> None:

@@ -1,6 +1,8 @@
 """unikeras: write a model once in Keras 3, train it on any backend, prove that the backends agree.
 
 Importing it imports no framework; each training runs in a process of its own.
+
+(PYTEST_DONT_REWRITE, because pytest would warn that this is imported already when it starts in a backend's process.)
 """
 
 from __future__ import annotations

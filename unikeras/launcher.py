@@ -108,11 +108,14 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _death(status: int, log: Path) -> WorkerError:
-    how = f"exit status {status}"
-    if status < 0:
-        how = signal.Signals(-status).name
-        if -status == signal.SIGKILL:
-            how += ", which is what Linux sends when memory runs out"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(lines[-LOG_LINES:]) or "(it printed nothing)"
-    return WorkerError(f"The worker process died: {how}.", cure=f"The end of its log, {log}:\n{tail}")
+    return WorkerError(f"The worker process died: {how_it_ended(status)}.", cure=f"The end of its log, {log}:\n{tail}")
+
+
+def how_it_ended(status: int) -> str:
+    """A process' exit status in words; negative ones are signals, as in `subprocess`."""
+    if status >= 0:
+        return f"exit status {status}"
+    hint = ", which is what Linux sends when memory runs out" if -status == signal.SIGKILL else ""
+    return signal.Signals(-status).name + hint

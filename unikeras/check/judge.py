@@ -154,7 +154,7 @@ def judge_trajectory(
     """The worst step of a run before the horizon; its noise is the spread of the twins there.
 
     Args:
-        exact_is_right: Whether the same run in float64 keeps to the float64 envelope: then what leaves that of float32 is rounding
+        exact_is_right: Whether the same run in float64 keeps to its envelope: what leaves that of float32 is then rounding
             of a backend whose sums are coarser than the twins', and agrees until it would part twins.
     """
     worst: Judged | None = None

@@ -539,16 +539,16 @@ def softmax_at_the_end() -> None:
 
 
 @plant(
-    "dense-in-float32",
-    "Dense layers of a float64 model compute in float32.",
+    "float32-in-float64",
+    "Layers of a float64 model compute in float32.",
     backend="torch",
     stage="forward",
-    layer="dense1",
+    layer="norm1",
     looks_like="float32 arithmetic",
     dtype="float64",
 )
-def dense_in_float32() -> None:
-    """`keras.ops.matmul` of Keras 3.15 on torch, without what unikeras does about it."""
+def float32_in_float64() -> None:
+    """Keras 3.15 on torch, without what unikeras does about it: its normalisations and `keras.ops.matmul` give float32."""
     from unikeras.backends import torch as backend
 
     put(backend, "keep_float64", lambda: None)

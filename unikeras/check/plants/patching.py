@@ -26,12 +26,13 @@ def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
 
 def after_init(cls: Any, change: Callable[[Any], None]) -> None:
     """Every new object of a class is changed once it is made."""
+    original = cls.__init__
 
-    def init(original: Callable[..., None], self: Any, *args: Any, **kwargs: Any) -> None:
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:  # not by `wrap`: Keras looks for `self` in the signature
         original(self, *args, **kwargs)
         change(self)
 
-    wrap(cls, "__init__", init)
+    put(cls, "__init__", init)
 
 
 @contextlib.contextmanager

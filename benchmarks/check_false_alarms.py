@@ -67,7 +67,7 @@ def _run(role: str, backend: str, folder: str, seeds: range, options: argparse.N
 
 def _work(options: argparse.Namespace) -> int:
     """In a backend's process: all seeds, one after the other."""
-    from unikeras.check import measure, reference
+    from unikeras.checking import measure, reference
     from unikeras.data import prepare
     from unikeras.data.locate import Request
     from unikeras.settings import Settings
@@ -88,8 +88,8 @@ def _work(options: argparse.Namespace) -> int:
 
 def _judge(folder: Path, seed: int, names: list[str], worst: dict[str, float]) -> tuple[int, int]:
     """False alarms and comparisons of one seed."""
-    from unikeras.check.figures import Figure
-    from unikeras.check.judge import judge, judge_trajectory, make_envelope
+    from unikeras.checking.figures import Figure
+    from unikeras.checking.judge import judge, judge_trajectory, make_envelope
 
     measured = {name: json.loads((folder / f"{name}.measured").read_text()) for name in names}
     judged = judge({name: [Figure(**fields) for fields in answer["figures"]] for name, answer in measured.items()}, "float32")

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from unikeras.check.comparing import compare
-from unikeras.check.figures import ROUNDOFF, SUSPICIOUS, UNITS, Figure
-from unikeras.check.judge import CAP, FACTOR, judge, judge_trajectory, make_envelope
-from unikeras.check.result import divergence, layer_of, stage_rows
+from unikeras.checking.comparing import compare
+from unikeras.checking.figures import ROUNDOFF, SUSPICIOUS, UNITS, Figure
+from unikeras.checking.judge import CAP, FACTOR, judge, judge_trajectory, make_envelope
+from unikeras.checking.result import divergence, layer_of, stage_rows
 
 U = ROUNDOFF["float32"]
 ONES = np.ones((2, 3))

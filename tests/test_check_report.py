@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from unikeras.check.figures import ROUNDOFF, Figure
-from unikeras.check.judge import judge, judge_trajectory, make_envelope
-from unikeras.check.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
+from unikeras.checking.figures import ROUNDOFF, Figure
+from unikeras.checking.judge import judge, judge_trajectory, make_envelope
+from unikeras.checking.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
 from unikeras.report import words
 from unikeras.report.check import render
 from unikeras.report.heat import heat_map, place_of

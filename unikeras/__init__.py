@@ -11,7 +11,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, evaluate, load_run, predict, train
+    from unikeras.api import Run, check, evaluate, load_run, predict, train
+    from unikeras.checking.result import CheckResult
     from unikeras.errors import (
         BackendError,
         DataError,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "evaluate", "load_run", "predict", "train"),
+    "unikeras.api": ("Run", "check", "evaluate", "load_run", "predict", "train"),
+    "unikeras.checking.result": ("CheckResult",),
     "unikeras.errors": (
         "BackendError",
         "DataError",
@@ -40,6 +42,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BackendError",
+    "CheckResult",
     "DataError",
     "ModelError",
     "Run",
@@ -47,6 +50,7 @@ __all__ = [
     "SettingsError",
     "UnikerasError",
     "WorkerError",
+    "check",
     "evaluate",
     "load_run",
     "predict",

@@ -1,4 +1,4 @@
-"""The Python API: `unikeras.train`, `evaluate`, `predict`, `load_run`."""
+"""The Python API: `unikeras.train`, `evaluate`, `predict`, `load_run`, `check`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from unikeras.settings import FIELDS, resolve
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Run", "evaluate", "load_run", "predict", "train"]
+    from unikeras.checking.result import CheckResult
+
+__all__ = ["Run", "check", "evaluate", "load_run", "predict", "train"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -91,6 +93,56 @@ def predict(
         answer = commands.predict(_as_run(run), [Path(image) for image in images], backend, top, display)
     predictions: list[dict[str, Any]] = answer["predictions"]
     return predictions
+
+
+def check(
+    model: str | Path = "cnn",
+    *,
+    backends: str | Sequence[str] = "all",
+    optimizer: str | None = None,
+    steps: int | None = None,
+    dtype: str | None = None,
+    quick: bool = False,
+    full: bool = False,
+    plant: str | None = None,
+    report: str | Path | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> CheckResult:
+    """Compares backends on a model, stage by stage.
+
+    Args:
+        model: Name of a bundled model, or a Python file with build(input_shape, num_classes).
+        backends: Names, or "all" for every installed one.
+        optimizer: Update rule to compare, or "all"; adam if not given.
+        steps: Training steps to compare; 20 if not given.
+        dtype: "float32" (if not given), "float64" or "both".
+        quick: Six steps.
+        full: All rules, all dtypes, mixed precision, and the accuracy after training.
+        plant: A fault to plant, to see it found.
+        report: HTML file to write.
+        quiet: Print nothing.
+        **settings: dataset, image_size, seed, normalize, learning_rate, data_dir or cache_dir, as for `train`.
+
+    Returns:
+        A `CheckResult`: true if all agree; `first_divergence` says where and why they don't.
+
+    Raises:
+        UnikerasError: the comparison could not be made.
+    """
+    from unikeras import check_command, progress
+
+    names = backends if isinstance(backends, str) else ",".join(backends)
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    checked = resolve({**given, "model": str(model), "backend": names}, spell=lambda name: f"{name}=")
+    page = None if report is None else check_command.require_writable(Path(report))
+    request = check_command.make_request(
+        checked, optimizer=optimizer, steps=steps, dtype=dtype, quick=quick, full=full, plant=plant
+    )
+    result = check_command.check(request, progress.make_display(quiet, json=False))
+    if page is not None:
+        check_command.write_report(result, page)
+    return result
 
 
 def _as_run(run: Run | str | Path) -> Run:

@@ -12,7 +12,7 @@ from typing import Any
 
 from unikeras import run
 from unikeras.backends import BackendInfo
-from unikeras.check.figures import UNITS, Figure
+from unikeras.checking.figures import UNITS, Figure
 from unikeras.events import EpochEnd, Event, Job, Stage
 from unikeras.launcher import child_environment
 from unikeras.pool import Task, run_tasks

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unikeras.check.figures import STAGES
-from unikeras.check.result import CheckResult
+from unikeras.checking.figures import STAGES
+from unikeras.checking.result import CheckResult
 
 KINDS = {
     "mistake": "a mistake: it is there in float64, too",

@@ -188,18 +188,21 @@ def check(
 
     Exit code 0: they agree; 1: they disagree; 2: they could not be compared.
     """
-    from unikeras import check_printing, checking
+    from unikeras import check_command, check_printing
 
     if plant == "list":
-        rows = checking.list_plants()
+        rows = check_command.list_plants()
         return print_json({"plants": rows}) if json else print_table(rows)
     given = _given(options)
     extent = {name: given.pop(name) for name in ("optimizer", "steps", "dtype", "quick", "full") if name in given}
     named = {} if model is None else {"model": model}
     settings = resolve({**given, **named, "backend": backends})
-    result = checking.check(checking.make_request(settings, plant=plant, **extent), _display(json, quiet))
+    request = check_command.make_request(settings, plant=plant, **extent)
     if report is not None:
-        checking.write_report(result, report)
+        check_command.require_writable(report)
+    result = check_command.check(request, _display(json, quiet))
+    if report is not None:
+        check_command.write_report(result, report)
     if json:
         print_json(result.to_dict())
     else:

@@ -11,8 +11,8 @@ import numpy as np
 
 from unikeras import model_files, provenance, run, training, weights
 from unikeras.backends.base import Backend
-from unikeras.check import measure as check_measure
-from unikeras.check import reference as check_reference
+from unikeras.checking import measure as check_measure
+from unikeras.checking import reference as check_reference
 from unikeras.data import prepare as data_prepare
 from unikeras.data.dataset import Dataset, describe
 from unikeras.data.images import load_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from unikeras.check.figures import STAGES
+from unikeras.checking.figures import STAGES
 from unikeras.report import charts, heat, trajectory, verdict, words
 from unikeras.report.grouping import listed, ratio_of
 from unikeras.report.page import render_page

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from unikeras.check.figures import SUSPICIOUS
+from unikeras.checking.figures import SUSPICIOUS
 from unikeras.report import words
 
 LISTED = 200  # rows of the list of figures for each backend and dtype

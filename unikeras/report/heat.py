@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from unikeras.check.figures import STAGES, SUSPICIOUS
-from unikeras.check.result import layer_of
+from unikeras.checking.figures import STAGES, SUSPICIOUS
+from unikeras.checking.result import layer_of
 from unikeras.report import words
 from unikeras.report.grouping import Group, group_of
 

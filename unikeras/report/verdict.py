@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unikeras.check.figures import SUSPICIOUS
+from unikeras.checking.figures import SUSPICIOUS
 from unikeras.report import words
 from unikeras.report.grouping import by_bound
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-# Title and meaning of each stage, in the order of `unikeras.check.figures.STAGES`.
+# Title and meaning of each stage, in the order of `unikeras.checking.figures.STAGES`.
 STAGES = {
     "structure": ("structure", "the same parameters, with the same initial values to the bit"),
     "forward": ("forward pass", "every layer's output, each fed with the reference's input"),

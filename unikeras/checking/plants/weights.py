@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unikeras.check.plants import plant
-from unikeras.check.plants.patching import after_init, put, wrap
+from unikeras.checking.plants import plant
+from unikeras.checking.plants.patching import after_init, put, wrap
 
 Call = Callable[..., Any]
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from unikeras import training
 from unikeras.backends.base import Backend
-from unikeras.check.comparing import compare, largest
-from unikeras.check.figures import NOISE, ROUNDOFF, UNITS, Figure
-from unikeras.check.subject import Subject
+from unikeras.checking.comparing import compare, largest
+from unikeras.checking.figures import NOISE, ROUNDOFF, UNITS, Figure
+from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
 
 SMALLEST_SCALE = 1e-3  # of a gradient, relative to the largest of all

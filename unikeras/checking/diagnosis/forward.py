@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from unikeras.check import numpy_layers, stage_forward
-from unikeras.check.diagnosis import between, layers, matching
-from unikeras.check.figures import Figure
-from unikeras.check.subject import Subject
-from unikeras.check.witness import layer_weights
+from unikeras.checking import numpy_layers, stage_forward
+from unikeras.checking.diagnosis import between, layers, matching
+from unikeras.checking.figures import Figure
+from unikeras.checking.subject import Subject
+from unikeras.checking.witness import layer_weights
 from unikeras.weights import Weights
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from unikeras import factory
 from unikeras.backends.base import Backend
-from unikeras.check import numpy_optimizers, witness
-from unikeras.check.evidence import EVALUATED, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
-from unikeras.check.figures import ROUNDOFF
+from unikeras.checking import numpy_optimizers, witness
+from unikeras.checking.evidence import EVALUATED, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
+from unikeras.checking.figures import ROUNDOFF
 from unikeras.data.dataset import Dataset
 from unikeras.events import Emit, Stage
 from unikeras.optimizers import OptimizerSpec
@@ -163,18 +163,16 @@ def _constrained(model: Backend, after: Weights) -> Weights:
 
 
 def _regularized(evidence: Evidence, backend: str, start: Weights) -> None:
-    """Loss and gradients of the first batch with smoothed labels, and a clipping norm that some batches exceed."""
-    norms = []
-    for step in range(min(evidence.steps, 4)):
-        tensors = evidence.load(f"step-{step:04}")
-        norms.append(np.sqrt(sum(np.square(v).sum() for name, v in tensors.items() if name.startswith("gradients/"))))
+    """Loss and gradients of the first batch with smoothed labels, and a clipping norm that single gradients exceed."""
+    tensors = evidence.load("step-0000")
+    limit = max(float(np.abs(value).max()) for name, value in tensors.items() if name.startswith("gradients/")) / 2
     smoothing = 0.0 if evidence.load_json("layers")["own_loss"] else LABEL_SMOOTHING
     model = make_model(evidence, backend, "float64", label_smoothing=smoothing)
     model.load_weights(start)
     indices, data = evidence.batches()[0], evidence.data()
     loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
     evidence.save("regularized", gradients)
-    changes = {"weight_decay": WEIGHT_DECAY, "clip_norm": float(np.median(norms)), "label_smoothing": smoothing}
+    changes = {"weight_decay": WEIGHT_DECAY, "clip_norm": limit, "label_smoothing": smoothing}
     evidence.save_json("regularized", {"loss": loss, "changes": changes})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from unikeras.check import (
+from unikeras.checking import (
     diagnosis,
     plants,
     stage_forward,
@@ -17,8 +17,8 @@ from unikeras.check import (
     stage_structure,
     stage_trajectory,
 )
-from unikeras.check.evidence import Evidence
-from unikeras.check.subject import Subject
+from unikeras.checking.evidence import Evidence
+from unikeras.checking.subject import Subject
 from unikeras.events import Emit, Stage
 
 Wanted = Callable[[str], bool]

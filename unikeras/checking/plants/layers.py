@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from unikeras.check.plants import plant
-from unikeras.check.plants.patching import after_init, put, temporarily, wrap
+from unikeras.checking.plants import plant
+from unikeras.checking.plants.patching import after_init, put, temporarily, wrap
 
 Call = Callable[..., Any]
 

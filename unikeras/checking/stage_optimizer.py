@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from unikeras.backends.base import Backend
-from unikeras.check import numpy_optimizers, stage_gradients
-from unikeras.check.comparing import compare, largest
-from unikeras.check.figures import NOISE
-from unikeras.check.stage_gradients import part
-from unikeras.check.subject import Subject
+from unikeras.checking import numpy_optimizers, stage_gradients
+from unikeras.checking.comparing import compare, largest
+from unikeras.checking.figures import NOISE
+from unikeras.checking.stage_gradients import part
+from unikeras.checking.subject import Subject
 from unikeras.optimizers import OptimizerSpec
 from unikeras.weights import Weights
 
@@ -29,6 +29,7 @@ class Place:
         before: Trainable parameters, float64.
         state: Slots and the count of updates before.
         received: Parameters, statistics, slots and count after it.
+        stale: Slots and count that loading had to replace.
         after, new_state: What is right.
     """
 
@@ -38,6 +39,7 @@ class Place:
     gradients: Weights
     rate: float
     received: Weights
+    stale: Weights
     after: Weights
     new_state: Weights
 
@@ -81,12 +83,13 @@ def _updates(subject: Subject, model: Backend, optimizer: str, changes: dict[str
     state = numpy_optimizers.empty_state(spec, values)
     for gradients, rate in gradients_and_rates(subject):
         model.apply_gradients(gradients, rate)  # now its own state is another one, and loading has to replace it
+        stale = model.optimizer_state()
         model.load_weights({**start, **values})
         model.load_optimizer_state(state)
         model.apply_gradients(gradients, rate)
         before = {name: value.astype(np.float64) for name, value in values.items()}
         after, new_state = numpy_optimizers.step(spec, before, state, gradients, rate)
-        yield Place(spec, before, state, gradients, rate, {**model.weights(), **model.optimizer_state()}, after, new_state)
+        yield Place(spec, before, state, gradients, rate, {**model.weights(), **model.optimizer_state()}, stale, after, new_state)
         values = {name: value.astype(subject.value_type) for name, value in after.items()}
         state = {name: v if name == "iterations" else v.astype(subject.value_type) for name, v in new_state.items()}
 
@@ -106,6 +109,9 @@ def gradients_and_rates(subject: Subject) -> list[tuple[Weights, float]]:
         typed = {name: value.astype(subject.value_type).astype(np.float64) for name, value in gradients.items()}
         # A float32 backend takes a float32 rate.
         pairs.append((typed, float(subject.value_type.type(rate if step < STEPS / 2 else rate / 10))))
+    # The last are small, so that clipping leaves them as they are.
+    last, last_rate = pairs[-1]
+    pairs[-1] = ({name: value / 1024 for name, value in last.items()}, last_rate)
     return pairs
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from unikeras import training
 from unikeras.backends.base import Backend, Metrics
-from unikeras.check.diagnosis import loop
-from unikeras.check.figures import Figure
-from unikeras.check.judge import leaves, make_envelope
-from unikeras.check.subject import Subject
+from unikeras.checking.diagnosis import loop
+from unikeras.checking.figures import Figure
+from unikeras.checking.judge import leaves, make_envelope
+from unikeras.checking.subject import Subject
 
 
 class Watched:

@@ -14,7 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from unikeras.check.figures import ROUNDOFF, STAGES, SUSPICIOUS, UNITS, Figure
+from unikeras.checking.figures import ROUNDOFF, STAGES, SUSPICIOUS, UNITS, Figure
 
 FACTOR = 4.0  # between the rounding errors of healthy backends: their sums run in other orders
 CAP = 64.0  # floors that the others' error can count for, or two backends with the same mistake would vouch for each other

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from unikeras.backends.base import Backend
-from unikeras.check import numpy_layers
-from unikeras.check.comparing import largest
-from unikeras.check.evidence import Evidence
+from unikeras.checking import numpy_layers
+from unikeras.checking.comparing import largest
+from unikeras.checking.evidence import Evidence
 from unikeras.weights import Weights
 
 STEP = 1e-6  # of the finite differences: their error is about STEP² and roundoff/STEP, both near 1e-11

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from unikeras.check import numpy_layers as nl
-from unikeras.check.diagnosis.matching import Hypothesis, factor_between, first_fitting, precision
+from unikeras.checking import numpy_layers as nl
+from unikeras.checking.diagnosis.matching import Hypothesis, factor_between, first_fitting, precision
 from unikeras.weights import Weights
 
 EPSILONS = (1e-3, 1e-5, 1e-4, 1e-6, 1e-2, 1e-7, 1e-8, 1e-12, 0.0)

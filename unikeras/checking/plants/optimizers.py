@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from unikeras.check.plants import plant
-from unikeras.check.plants.patching import put, wrap
+from unikeras.checking.plants import plant
+from unikeras.checking.plants.patching import put, wrap
 from unikeras.optimizers import OptimizerSpec, UpdateRule
 
 

@@ -5,9 +5,9 @@ In float64 a right hypothesis fits to nine digits and a wrong one doesn't, so th
 
 from __future__ import annotations
 
-from unikeras.check.diagnosis import forward, gradients, losses, updates
-from unikeras.check.figures import Figure
-from unikeras.check.subject import Subject
+from unikeras.checking.diagnosis import forward, gradients, losses, updates
+from unikeras.checking.figures import Figure
+from unikeras.checking.subject import Subject
 
 _EXPLAINERS = {
     "forward": forward.explain,

@@ -6,8 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
-from unikeras.check.figures import STAGES
-from unikeras.check.judge import Envelope, Judged
+from unikeras.checking.figures import STAGES
+from unikeras.checking.judge import Envelope, Judged
 
 
 @dataclasses.dataclass(frozen=True)

@@ -103,7 +103,6 @@ def _of_state(spec: OptimizerSpec) -> Iterator[Variant]:
         yield Variant("slots swapped", slots="swapped")
     if spec.rule.slots:
         yield Variant("slots are not loaded", slots="empty")
-    yield Variant("the count of updates is not loaded", iterations=0)
     yield Variant("the update is applied twice", repeats=2)
     yield Variant("no update", rate=0.0)
     yield Variant("the learning rate does not drop", rate=10.0)

@@ -10,8 +10,8 @@ import numpy as np
 
 from unikeras import factory
 from unikeras.backends.base import Backend
-from unikeras.check.evidence import Evidence
-from unikeras.check.figures import ROUNDOFF, Figure
+from unikeras.checking.evidence import Evidence
+from unikeras.checking.figures import ROUNDOFF, Figure
 
 
 @dataclasses.dataclass

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unikeras.check import numpy_optimizers, stage_optimizer
-from unikeras.check.comparing import compare, problem_of, rms
-from unikeras.check.figures import NOISE, Figure
-from unikeras.check.stage_gradients import gradient_noise, part
-from unikeras.check.subject import Subject
+from unikeras.checking import numpy_optimizers, stage_optimizer
+from unikeras.checking.comparing import compare, problem_of, rms
+from unikeras.checking.figures import NOISE, Figure
+from unikeras.checking.stage_gradients import gradient_noise, part
+from unikeras.checking.subject import Subject
 from unikeras.optimizers import OptimizerSpec
 from unikeras.weights import Weights
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from unikeras.check import stage_optimizer
-from unikeras.check.diagnosis import rules
-from unikeras.check.diagnosis.matching import TOLERANCE, fits
-from unikeras.check.figures import Figure
-from unikeras.check.stage_gradients import part
-from unikeras.check.subject import Subject
+from unikeras.checking import stage_optimizer
+from unikeras.checking.diagnosis import rules
+from unikeras.checking.diagnosis.matching import TOLERANCE, fits
+from unikeras.checking.figures import Figure
+from unikeras.checking.stage_gradients import part
+from unikeras.checking.subject import Subject
 from unikeras.optimizers import OptimizerSpec
 from unikeras.weights import Weights
 
@@ -19,7 +19,23 @@ def explain_rule(subject: Subject, figure: Figure) -> str | None:
     case, _, step = figure.case.rpartition(", step ")
     place = stage_optimizer.observe(subject, case, int(step) - 1)
     found = _fitting_variant(place.spec, place.before, place.state, place.gradients, place.rate, place.received)
-    return found or _of_one_parameter(place)
+    return _explain_loading(place) or found or _of_one_parameter(place)
+
+
+def _explain_loading(place: stage_optimizer.Place) -> str | None:
+    """Whether a right update was made of a state that loading should have replaced."""
+    slots_only = {**place.stale, "iterations": place.state["iterations"]}
+    count_only = {**place.state, "iterations": place.stale["iterations"]}
+    states = {
+        "slots are not loaded": slots_only,
+        "the count of updates is not loaded": count_only,
+        "the state is not loaded": place.stale,
+    }
+    for words, state in states.items():
+        after, new_state = rules.step(rules.Variant(words), place.spec, place.before, state, place.gradients, place.rate)
+        if _all_fit(place.before, {**after, **new_state}, place.received):
+            return words
+    return None
 
 
 def _fitting_variant(

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from unikeras import weights
-from unikeras.check.figures import Figure
-from unikeras.check.subject import Subject
+from unikeras.checking.figures import Figure
+from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
 
 OTHER_VALUES = "other initial values"

@@ -12,10 +12,10 @@ from typing import Any
 
 from unikeras import backends, check_accuracy, commands, model_files, provenance
 from unikeras.backends import BackendInfo
-from unikeras.check import plants
-from unikeras.check.figures import STAGES, Figure
-from unikeras.check.judge import Judged, judge, judge_trajectory, make_envelope
-from unikeras.check.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
+from unikeras.checking import plants
+from unikeras.checking.figures import STAGES, Figure
+from unikeras.checking.judge import Judged, judge, judge_trajectory, make_envelope
+from unikeras.checking.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
 from unikeras.errors import BackendError, SettingsError
 from unikeras.events import Job
 from unikeras.launcher import child_environment
@@ -137,7 +137,24 @@ def write_report(result: CheckResult, path: Path) -> None:
     try:
         path.write_text(page.render(result.to_dict()), encoding="utf-8")
     except OSError as error:
-        raise SettingsError(f"--report can't be written to {path}: {error.strerror}.", cure="Choose another file.") from None
+        raise _unwritable(path, error.strerror) from None
+
+
+def require_writable(path: Path) -> Path:
+    """The file of a report, before a minute is spent on making it.
+
+    Raises:
+        SettingsError: its folder is missing or can't be written.
+    """
+    if path.is_dir():
+        raise _unwritable(path, "it is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise _unwritable(path, "its folder is missing or can't be written")
+    return path
+
+
+def _unwritable(path: Path, reason: str | None) -> SettingsError:
+    return SettingsError(f"--report can't be written to {path}: {reason}.", cure="Choose another file.")
 
 
 def _make_reference(request: Request, dataset: Path, folder: Path, display: Display) -> dict[str, Any]:

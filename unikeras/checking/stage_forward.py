@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from unikeras.backends.base import Backend
-from unikeras.check.comparing import compare
-from unikeras.check.evidence import INFERENCE_BATCH, SMALL_BATCH
-from unikeras.check.figures import Figure
-from unikeras.check.subject import Subject
+from unikeras.checking.comparing import compare
+from unikeras.checking.evidence import INFERENCE_BATCH, SMALL_BATCH
+from unikeras.checking.figures import Figure
+from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
 
 CASES = {"inference": INFERENCE_BATCH, "training": SMALL_BATCH}

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from unikeras.check import numpy_layers as nl
-from unikeras.check.diagnosis import layers
-from unikeras.check.diagnosis.matching import factor_between, fits, precision
-from unikeras.check.figures import Figure
-from unikeras.check.subject import Subject
+from unikeras.checking import numpy_layers as nl
+from unikeras.checking.diagnosis import layers
+from unikeras.checking.diagnosis.matching import factor_between, fits, precision
+from unikeras.checking.figures import Figure
+from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
 
 LOOK_BACK = 6  # reference tensors before the wrong one from which it may have been made

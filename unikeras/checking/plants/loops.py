@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from unikeras.check.evidence import BATCH, EPOCHS
-from unikeras.check.plants import plant
-from unikeras.check.plants.patching import wrap
+from unikeras.checking.evidence import BATCH, EPOCHS
+from unikeras.checking.plants import plant
+from unikeras.checking.plants.patching import wrap
 
 Call = Callable[..., Any]
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from unikeras.check.figures import Figure
+from unikeras.checking.figures import Figure
 
 
 def compare(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from unikeras import training
-from unikeras.check.diagnosis.matching import Hypothesis, first_fitting
-from unikeras.check.figures import Figure
-from unikeras.check.numpy_layers import cross_entropy, softmax
-from unikeras.check.subject import Subject
+from unikeras.checking.diagnosis.matching import Hypothesis, first_fitting
+from unikeras.checking.figures import Figure
+from unikeras.checking.numpy_layers import cross_entropy, softmax
+from unikeras.checking.subject import Subject
 
 
 def explain(subject: Subject, figure: Figure) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from unikeras.check.comparing import largest
-from unikeras.check.diagnosis.matching import TOLERANCE, factor_between, fits, precision
-from unikeras.check.figures import Figure
-from unikeras.check.stage_gradients import part
-from unikeras.check.subject import Subject
+from unikeras.checking.comparing import largest
+from unikeras.checking.diagnosis.matching import TOLERANCE, factor_between, fits, precision
+from unikeras.checking.figures import Figure
+from unikeras.checking.stage_gradients import part
+from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
 
 

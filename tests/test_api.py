@@ -18,6 +18,7 @@ DATA = {"model": "mlp", "dataset": "random:8x8x3:3:40", "epochs": 1}
 def test_exported_names() -> None:
     assert uk.__all__ == [
         "BackendError",
+        "CheckResult",
         "DataError",
         "ModelError",
         "Run",
@@ -25,6 +26,7 @@ def test_exported_names() -> None:
         "SettingsError",
         "UnikerasError",
         "WorkerError",
+        "check",
         "evaluate",
         "load_run",
         "predict",

@@ -26,7 +26,7 @@ def print_result(result: CheckResult, console: Console) -> None:
         console.print(_table(result, dtype))
         console.print()
     for trajectory in result.trajectory:
-        console.print(_horizon(trajectory), style="dim", highlight=False)
+        console.print(_horizon(trajectory), style="dim", highlight=False, soft_wrap=True)
     for line in _verdict(result):
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -61,12 +61,11 @@ def _horizon(trajectory: dict[str, Any]) -> str:
 
 
 def _verdict(result: CheckResult) -> list[Text]:
-    count = len(result.settings["backends"])
+    names = result.settings["backends"]
     if result.agree:
         compared = sum(row["compared"] for row in result.table)
-        return [
-            Text.assemble((f"{count} backends agree", "bold green"), f" in {compared:,} comparisons ({result.seconds:.0f} s)")
-        ]
+        who = f"{len(names)} backends agree" if len(names) > 1 else f"{names[0]} agrees with the reference"
+        return [Text.assemble((who, "bold green"), f" in {compared:,} comparisons ({result.seconds:.0f} s)")]
     first = result.divergences[0]
     place = first["layer"] or first["name"]
     lines = [

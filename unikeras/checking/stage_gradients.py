@@ -45,7 +45,7 @@ def measure_regularized(subject: Subject, model: Backend, case: str) -> None:
 def compare_gradients(subject: Subject, case: str, received: Weights, expected: Weights, noise: list[Weights]) -> None:
     """Adds a figure for each parameter, those next to the loss first: an error travels from there to the input."""
     overall = max(map(largest, expected.values()))
-    for name in reversed(expected):
+    for name in reversed(subject.evidence.load_json("trainable")):
         scale = scale_of(expected[name], overall)
         floor = subject.roundoff + NOISE * max(largest(part[name]) for part in noise) / scale if scale else subject.roundoff
         subject.add(compare("gradients", case, name, received.get(name), expected[name], floor, scale))

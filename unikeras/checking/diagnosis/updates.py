@@ -30,6 +30,7 @@ def _explain_loading(place: stage_optimizer.Place) -> str | None:
         "slots are not loaded": slots_only,
         "the count of updates is not loaded": count_only,
         "the state is not loaded": place.stale,
+        "slots are transposed": {name: _transposed(value) for name, value in place.state.items()},
     }
     for words, state in states.items():
         after, new_state = rules.step(rules.Variant(words), place.spec, place.before, state, place.gradients, place.rate)
@@ -38,17 +39,17 @@ def _explain_loading(place: stage_optimizer.Place) -> str | None:
     return None
 
 
+def _transposed(value: np.ndarray) -> np.ndarray:
+    """A square matrix transposed; anything else as it is, for it would have another shape."""
+    return value.swapaxes(-1, -2) if value.ndim == 2 and value.shape[0] == value.shape[1] else value
+
+
 def _fitting_variant(
     spec: OptimizerSpec, before: Weights, state: Weights, gradients: Weights, rate: float, received: Weights
 ) -> str | None:
     for variant in rules.variants(spec):
         after, new_state = rules.step(variant, spec, before, state, gradients, rate)
         if _all_fit(before, {**after, **new_state}, received):
-            return variant.words
-    # Slots that were wrong already hide a second fault of the same cause: weights alone may tell.
-    for variant in rules.variants(spec):
-        after, _ = rules.step(variant, spec, before, state, gradients, rate)
-        if _all_fit(before, after, received):
             return variant.words
     return None
 
@@ -77,6 +78,8 @@ def explain_step(subject: Subject, figure: Figure) -> str | None:
     step = int(figure.case.removeprefix("step ")) - 1
     settings = evidence.settings
     spec = OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm)
+    if figure.name == "loss":
+        return _explain_loss(subject, step)
     received = _run(subject, step)
     tensors = evidence.load(f"step-{step:04}")
     gradients = part(tensors, "gradients")
@@ -84,6 +87,21 @@ def explain_step(subject: Subject, figure: Figure) -> str | None:
     state, rate = part(tensors, "state"), evidence.rates()[step]
     found = _fitting_variant(spec, before, state, gradients, rate, received)
     return found or _explain_gradient(subject, step, _used_gradient(spec, before, state, received, rate))
+
+
+def _explain_loss(subject: Subject, step: int) -> str | None:
+    """Whether the loss that a step reports is not the one before its update."""
+    evidence, data, model = subject.evidence, subject.evidence.data(), subject.make_model()
+    tensors, indices = evidence.load(f"step-{step:04}"), evidence.batches()[step]
+    model.load_weights(part(tensors, "weights"))
+    model.load_optimizer_state(part(tensors, "state"))
+    model.read_metrics()
+    model.train_step(data.train.x[indices], data.train.y[indices], evidence.rates()[step])
+    reported = model.read_metrics().loss
+    after = {name: value for name, value in model.weights().items() if name in evidence.load_json("trainable")}
+    model.load_weights({**part(tensors, "weights"), **after})
+    loss, _ = model.gradients(data.train.x[indices], data.train.y[indices])
+    return "the loss after the update, not before it" if abs(loss - reported) <= TOLERANCE * abs(loss) else None
 
 
 def _run(subject: Subject, last: int) -> Weights:
@@ -133,4 +151,5 @@ def _explain_gradient(subject: Subject, step: int, used: Weights | None) -> str 
     count = len(evidence.batches()[step])
     if abs(shares[0] * count - 1) < 1e-4:
         return "gradients are averaged twice"
-    return f"the gradient multiplied by {shares[0]:.4g}" if np.abs(shares[1:]).max(initial=0.0) < 1e-4 else None
+    alone = np.abs(shares[1:]).max(initial=0.0) < 1e-4
+    return f"the gradient multiplied by {shares[0]:.4g}" if alone and abs(shares[0] - 1) > 1e-4 else None

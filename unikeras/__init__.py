@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, evaluate, load_run, predict, train
+    from unikeras.api import Run, evaluate, load_run, predict, resume, train
     from unikeras.errors import (
         BackendError,
         DataError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "evaluate", "load_run", "predict", "train"),
+    "unikeras.api": ("Run", "evaluate", "load_run", "predict", "resume", "train"),
     "unikeras.errors": (
         "BackendError",
         "DataError",
@@ -48,6 +48,7 @@ __all__ = [
     "evaluate",
     "load_run",
     "predict",
+    "resume",
     "train",
 ]
 

@@ -136,7 +136,7 @@ def digest(weights: Mapping[str, np.ndarray]) -> str:
 
 def save(weights: Mapping[str, np.ndarray], path: Path) -> None:
     """Writes a safetensors file; it is whole or not there, even after a power cut."""
-    content = safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in weights.items()})
+    content = safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in weights.items()})
     write_bytes(path, content)
 
 

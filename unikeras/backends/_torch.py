@@ -6,7 +6,7 @@ import abc
 import random
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ class TorchSteps(base.Backend):
     def constrain(self) -> None:
         """Called after each update: applies what the model demands of its parameters."""
 
-    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
         targets = torch.from_numpy(labels).to(DEVICE)
         logits = self.forward(self.to_device(inputs), training=True).to(self.dtype)
         loss = self.loss(targets, logits) + self.penalty()
@@ -77,6 +77,8 @@ class TorchSteps(base.Backend):
         self.optimizer.step(learning_rate)
         self.constrain()
         self._add(loss, logits, targets)
+        batch_loss: SupportsFloat = loss.detach()
+        return batch_loss
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         with torch.inference_mode():
@@ -93,6 +95,19 @@ class TorchSteps(base.Backend):
         loss_sum, correct, samples = self.sums.tolist()
         self.sums.zero_()
         return base.Metrics(loss_sum, int(correct), int(samples))
+
+    def load_metrics(self, metrics: base.Metrics) -> None:
+        self.sums.copy_(torch.tensor(metrics, dtype=torch.float64))
+
+    def random_state(self) -> Weights:
+        state = {**base.python_random_state(), "cpu": torch.get_rng_state().numpy()}
+        return {**state, "cuda": torch.cuda.get_rng_state().numpy()} if DEVICE.type == "cuda" else state
+
+    def load_random_state(self, state: Weights) -> None:
+        base.load_python_random_state(state)
+        torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))
+        if DEVICE.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()))
 
     def optimizer_state(self) -> Weights:
         slots = {name: to_numpy(slot) for name, slot in self._slots().items()}

@@ -64,6 +64,10 @@ class Backend(TensorFlowSteps):
     def trainable_names(self) -> list[str]:
         return [name for name, variable in self.variables.items() if variable.trainable]
 
+    def generators(self) -> dict[str, tf.Variable]:
+        found = {"/".join(path): generator.state for path, generator in _walk(self.model, (), tf.random.Generator)}
+        return {**super().generators(), **found}
+
     def _check_outputs(self) -> None:
         sample = tf.zeros((2, *self.spec.input_shape), self.dtype)
         outputs = model_files.run_user_code(
@@ -74,21 +78,22 @@ class Backend(TensorFlowSteps):
 
 def canonical_variables(model: tf.Module) -> dict[str, tf.Variable]:
     """Variables of a module by the path of attributes that leads to them."""
-    found = list(_walk(model, ()))
+    found = list(_walk(model, (), tf.Variable))
     names = weights.unique_names("/".join(path) for path, _ in found)
     return dict(zip(names, (variable for _, variable in found), strict=True))
 
 
-def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], tf.Variable]]:
-    if isinstance(value, tf.Variable):
+def _walk(value: Any, path: tuple[str, ...], wanted: type) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Objects of the class `wanted` in a module and its parts, each with the attributes that lead to it."""
+    if isinstance(value, wanted):
         yield path, value
     elif isinstance(value, tf.Module):
         for name, child in vars(value).items():
             if not name.startswith("_"):  # what TensorFlow itself notes down there would be found twice
-                yield from _walk(child, (*path, name))
+                yield from _walk(child, (*path, name), wanted)
     elif isinstance(value, (list, tuple)):
         for index, child in enumerate(value):
-            yield from _walk(child, (*path, str(index)))
+            yield from _walk(child, (*path, str(index)), wanted)
     elif isinstance(value, dict):
         for key, child in value.items():
-            yield from _walk(child, (*path, str(key)))
+            yield from _walk(child, (*path, str(key)), wanted)

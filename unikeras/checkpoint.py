@@ -67,9 +67,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     final = folder / checkpoint_name(checkpoint.state["step"])
     partial = folder / f".{final.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    reach("checkpoint.begin")
     try:
+        partial.mkdir(parents=True)
+        reach("checkpoint.begin")
         _write_files(partial, checkpoint)
         if final.exists():  # a damaged one, for training has come to its step again
             _remove(final)
@@ -136,8 +136,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
         Damaged: it is missing or is not what was written.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        intact = manifest.pop("sha256") == _hash_json(manifest)
+        content = (path / MANIFEST).read_bytes()
+        manifest = json.loads(content)
+        del manifest["sha256"]
+        intact = content == _sealed(manifest)
     except OSError as error:
         raise Damaged(f"{MANIFEST} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
@@ -158,7 +160,7 @@ def _write_files(folder: Path, checkpoint: Checkpoint) -> None:
     }
     files = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()}
     manifest = {"format": FORMAT, "step": checkpoint.state["step"], "test_loss": checkpoint.state["test_loss"], "files": files}
-    contents[MANIFEST] = json.dumps({**manifest, "sha256": _hash_json(manifest)}, indent=2).encode()
+    contents[MANIFEST] = _sealed(manifest)
     for name, data in contents.items():
         write_through(folder / name, data)
     sync_folder(folder)
@@ -177,7 +179,9 @@ def _read_verified(path: Path, entry: dict[str, Any]) -> bytes:
 
 
 def _prune(folder: Path, newest: Path) -> None:
-    """Removes all but the newest ones and the best one: what else is there are older ones, and damaged ones of later steps."""
+    """Removes all but the newest ones and the best one: older ones, damaged ones of later steps, and what a kill left half done."""
+    for path in folder.glob(".step-*"):
+        shutil.rmtree(path, ignore_errors=True)
     paths = checkpoint_paths(folder)
     current = paths[paths.index(newest) :]
     kept = {*current[:KEPT], min(current, key=_test_loss)}
@@ -209,5 +213,7 @@ def _encode(arrays: Weights) -> bytes:
     return content
 
 
-def _hash_json(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+def _sealed(manifest: dict[str, Any]) -> bytes:
+    """The one spelling of a manifest, with its own hash."""
+    own = hashlib.sha256(json.dumps(manifest, allow_nan=False).encode()).hexdigest()
+    return json.dumps({**manifest, "sha256": own}, indent=2).encode()

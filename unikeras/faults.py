@@ -27,6 +27,7 @@ POINTS = (
     "checkpoint.renamed",  # it has its name, which is not forced to the disk
     "checkpoint.saved",  # committed; older ones are about to be removed
     "checkpoint.pruned",  # of which one is removed
+    "trained",  # the last checkpoint is saved, the results are about to be written
     "resume.loaded",  # the model has a checkpoint's state, the run's files are as they were
     "resume.ready",  # the run's files have been cut back to it
 )

@@ -18,6 +18,7 @@ from unikeras.data.locate import Request
 from unikeras.errors import DataError
 from unikeras.events import Emit, Notice, Started
 from unikeras.failures import explained
+from unikeras.faults import reach
 from unikeras.optimizers import OptimizerSpec
 from unikeras.recorder import Recorder
 from unikeras.run import Run, load_run
@@ -40,6 +41,7 @@ def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launc
         session = Session(backend, chosen, run_folder, recorder, emit)
         _begin(session, _provenance(chosen, backend, data, inputs, initial), emit)
         session.train(data)
+        reach("trained")
         result = {"backend": chosen.backend, "run": str(run_folder), **recorder.close()}
         weights.save(backend.weights(), run_folder / run.WEIGHTS)
         _save_model(backend, run_folder / run.KERAS_MODEL, emit)

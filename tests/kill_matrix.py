@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import argparse
 import collections
-import dataclasses
-import json
 import os
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from support import MODEL_FILES, TESTS
+from support import MODEL_FILES
+from trainings import Trainings, outcome
 
-from unikeras import commands, faults, run
-from unikeras.backends import BACKENDS, select
-from unikeras.launcher import child_environment
+from unikeras import faults
+from unikeras.backends import select
 from unikeras.printing import print_json
-from unikeras.progress import make_display
-from unikeras.settings import resolve
 
 # Eight steps an epoch, a checkpoint every three, a row every five: each point is reached so often within twenty steps of a start.
 SETTINGS = {
@@ -37,13 +32,12 @@ SETTINGS = {
     "clip_norm": 1.0,
     "log_every": 5,
     "checkpoint_every": "3steps",
-    "threads": 1,
 }
 REACHED = {"step": 10, "row": 3, "evaluated": 2, "checkpoint.pruned": 2, "resume.loaded": 1, "resume.ready": 1}
 REACHED |= {point: 16 for point in faults.POINTS if point.startswith("file.")}
 REACHED |= {point: 3 for point in faults.POINTS if point.startswith("checkpoint.") and point not in REACHED}
 STEPS_BETWEEN = 17  # at most, from a start to a kill
-TIMES = ("train_seconds", "test_seconds", "images_per_second")
+KILLED = -9  # exit status
 
 
 def chain(rng: random.Random, length: int) -> list[str]:
@@ -58,56 +52,22 @@ def chain(rng: random.Random, length: int) -> list[str]:
     return [*middle, "kill:trained:1", f"kill:file.{rng.choice(['begin', 'half', 'written', 'synced'])}:{rng.randint(3, 4)}"]
 
 
-class Killer:
-    """A process of a backend that trains, and is killed, as told."""
+def survive(trainings: Trainings, folder: Path, killings: list[str]) -> None:
+    """Goes through a chain, and then to the end.
 
-    def __init__(self, backend: str, epochs: int, log: Path) -> None:
-        self.settings = dataclasses.replace(resolve(SETTINGS), backend=backend, epochs=epochs)
-        self.dataset = commands.prepare(commands.request_of(self.settings), make_display(quiet=True, json=False))
-        command = [sys.executable, "-P", str(TESTS / "probes" / "kill_server.py"), backend]
-        environment = {**child_environment(BACKENDS[backend], 1), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, env=environment, text=True
-            )
-        self.answer()
-
-    def __enter__(self) -> Killer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
-
-    def answer(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def train(self, folder: Path, fault: str | None) -> int:
-        """Exit status of a training, or of what it is resumed to, in `folder`."""
-        folder.mkdir(exist_ok=True)
-        order = {"settings": self.settings.to_dict(), "folder": str(folder), "dataset": str(self.dataset), "fault": fault}
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return int(self.answer())
-
-    def survive(self, folder: Path, killings: list[str]) -> None:
-        """Goes through a chain.
-
-        Raises:
-            AssertionError: a kill did not land, or the training did not end after the last.
-        """
-        for fault in killings:
-            status = self.train(folder, fault)
-            assert status == -9, f"{fault} did not land: exit status {status}"
-        status = self.train(folder, None)
-        assert status == 0, f"the training did not end: exit status {status}"
+    Raises:
+        AssertionError: a kill did not land, or the training did not end after the last.
+    """
+    settings = trainings.settings(**SETTINGS, epochs=epochs_for(len(killings)))
+    for fault in killings:
+        ended = trainings.train(folder, settings, fault)
+        assert ended.status == KILLED, f"{fault} did not land: {ended}"
+    trainings.finish(folder, settings)
 
 
-def outcome(folder: Path) -> tuple[bytes, list[dict[str, Any]]]:
-    """What must not differ: the weights' bytes, and all rows without their times."""
-    rows = [{key: value for key, value in row.items() if key not in TIMES} for row in run.load_run(folder).metrics]
-    return (folder / run.WEIGHTS).read_bytes(), rows
+def epochs_for(length: int) -> int:
+    """Epochs that a chain can't use up."""
+    return -(-length * STEPS_BETWEEN // 8)
 
 
 def kill_backend(backend: str, points: int, length: int, seed: int, folder: Path) -> dict[str, Any]:
@@ -115,17 +75,17 @@ def kill_backend(backend: str, points: int, length: int, seed: int, folder: Path
     started = time.monotonic()
     counts: collections.Counter[str] = collections.Counter()
     rng = random.Random(f"{seed} {backend}")
-    epochs = -(-length * STEPS_BETWEEN // 8)
-    with Killer(backend, epochs, folder / f"{backend}.log") as killer:
-        assert killer.train(folder / f"{backend}-unbroken", None) == 0
-        expected = outcome(folder / f"{backend}-unbroken")
-        for number in range(-(-points // length)):
-            killings = chain(rng, length)
-            killed = folder / f"{backend}-{number}"
-            killer.survive(killed, killings)
-            assert outcome(killed) == expected, f"{killed} ended otherwise than an unbroken training, after {killings}"
-            counts.update(fault.split(":")[1] for fault in killings)
-            print(f"{backend}: {counts.total()} kills survived", file=sys.stderr, flush=True)
+    trainings = Trainings(backend, folder / f"{backend}.log")
+    trainings.finish(folder / f"{backend}-unbroken", trainings.settings(**SETTINGS, epochs=epochs_for(length)))
+    expected = outcome(folder / f"{backend}-unbroken")
+    for number in range(-(-points // length)):
+        killings = chain(rng, length)
+        killed = folder / f"{backend}-{number}"
+        survive(trainings, killed, killings)
+        assert outcome(killed) == expected, f"{killed} ended otherwise than an unbroken training, after {killings}"
+        counts.update(fault.split(":")[1] for fault in killings)
+        print(f"{backend}: {counts.total()} kills survived", file=sys.stderr, flush=True)
+    trainings.close()
     return {"kills": counts.total(), "seconds": round(time.monotonic() - started), "by_point": dict(sorted(counts.items()))}
 
 
@@ -137,6 +97,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("UNIKERAS_CACHE_DIR", str(given.folder / "cache"))
     names = [info.name for info in select(given.backends)]
     print_json({name: kill_backend(name, given.points, 20, given.seed, given.folder) for name in names})
 

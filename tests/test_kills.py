@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 
-import pytest
-from kill_matrix import REACHED, STEPS_BETWEEN, Killer, chain, outcome
+from kill_matrix import REACHED, SETTINGS, chain, epochs_for, survive
+from trainings import Trainings, outcome
 
 from unikeras import faults, run
 
-LENGTH = 14
+LENGTH = 10
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_kills_leave_no_trace(backend: str, tmp_path: Path) -> None:
-    killings = chain(random.Random(f"test {backend}"), LENGTH)
-    with Killer(backend, epochs=-(-LENGTH * STEPS_BETWEEN // 8), log=tmp_path / "log") as killer:
-        assert killer.train(tmp_path / "unbroken", None) == 0
-        killer.survive(tmp_path / "killed", killings)
+def test_kills_leave_no_trace(trainings: Trainings, tmp_path: Path) -> None:
+    killings = chain(random.Random(f"test {trainings.backend}"), LENGTH)
+    trainings.finish(tmp_path / "unbroken", trainings.settings(**SETTINGS, epochs=epochs_for(LENGTH)))
+    survive(trainings, tmp_path / "killed", killings)
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "unbroken"), killings
-    log = (tmp_path / "log").read_text()
-    assert log.count("fault: kill at ") == len(killings)
     history = run.Run(tmp_path / "killed").provenance["history"]
     assert len(history) > LENGTH // 2, "each process that came as far as training is in the history"
 

@@ -179,7 +179,7 @@ def _read_verified(path: Path, entry: dict[str, Any]) -> bytes:
 
 
 def _prune(folder: Path, newest: Path) -> None:
-    """Removes all but the newest ones and the best one: older ones, damaged ones of later steps, and what a kill left half done."""
+    """Removes all but the newest ones and the best one: older ones, damaged ones of later steps, what a kill left half done."""
     for path in folder.glob(".step-*"):
         shutil.rmtree(path, ignore_errors=True)
     paths = checkpoint_paths(folder)

@@ -14,9 +14,10 @@ from unikeras import checkpoint, metrics_file, run, stopping, training, weights
 from unikeras.backends.base import Backend
 from unikeras.checkpoint import Checkpoint
 from unikeras.data.dataset import Dataset
-from unikeras.errors import WorkerError
+from unikeras.errors import ModelError, WorkerError
 from unikeras.events import Emit, Notice, Resumed, Saved
 from unikeras.faults import reach
+from unikeras.history import CURE
 from unikeras.interval import Interval
 from unikeras.recorder import Diverged, Recorder
 from unikeras.settings import Settings
@@ -144,10 +145,14 @@ class Session:
 
     def _load(self, found: Checkpoint) -> None:
         """Gives the backend a checkpoint's state, and looks whether it has arrived."""
-        self.backend.load_weights(found.weights)
-        self.backend.load_optimizer_state(found.slots)
-        if found.state["backend"] == self.settings.backend:
-            self.backend.load_random_state(found.random)
+        try:
+            self.backend.load_weights(found.weights)
+            self.backend.load_optimizer_state(found.slots)
+            if found.state["backend"] == self.settings.backend:
+                self.backend.load_random_state(found.random)
+        except ModelError as error:
+            step = found.state["step"]
+            raise ModelError(f"The checkpoint after step {step} is of another model. {error.message}", cure=CURE) from error
         for sent, arrived in ((found.weights, self.backend.weights()), (found.slots, self.backend.optimizer_state())):
             if weights.digest(sent) != weights.digest(arrived):
                 raise WorkerError(f"The backend {self.settings.backend} did not take the checkpoint's state to the bit.")

@@ -204,6 +204,7 @@ def test_rows_are_cut_back_to_the_checkpoint_and_verified(tmp_path: Path) -> Non
     file.append({"step": 1})
     position = file.position()
     file.append({"step": 2})
+    file.append({"step": 3})
     file.close()
     assert metrics_file.mismatch(path, position) is None
     reopened = MetricsFile(path)

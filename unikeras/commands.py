@@ -128,7 +128,7 @@ def _train_one(
     is_new = not resumption.is_run(folder)
     with run_lock.hold(folder) as lock:
         if is_new:
-            run.write_config(folder / run.CONFIG, settings)
+            run.begin(folder, settings)
         elif not resumption.has_more_to_do(folder, settings, display.on_event):
             return run.load_run(folder)
         arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset)}

@@ -133,6 +133,20 @@ def make_folder(folder: Path) -> None:
         )
 
 
+def begin(folder: Path, settings: Settings) -> None:
+    """Makes an empty folder that of a run, by writing its configuration.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    try:
+        write_config(folder / CONFIG, settings)
+    except OSError as error:
+        raise RunError(
+            f"The run's folder {folder} can't be written: {error.strerror}.", cure="Make room, or choose another --output."
+        ) from None
+
+
 def write_config(path: Path, settings: Settings) -> None:
     """Writes all settings but `output`, which is the folder itself."""
     import yaml

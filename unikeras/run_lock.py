@@ -54,8 +54,9 @@ def is_held(folder: Path) -> bool:
 
 
 def show_life(descriptor: int) -> None:
-    """Notes down that the worker gave a sign of life."""
-    os.utime(descriptor)
+    """Notes down that the worker gave a sign of life, if the disk takes it: a full one must not end a training that runs."""
+    with contextlib.suppress(OSError):
+        os.utime(descriptor)
 
 
 def last_life(folder: Path) -> float | None:

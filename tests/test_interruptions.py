@@ -128,7 +128,7 @@ def test_a_killed_worker_is_started_again_and_leaves_no_trace(start: Start, tmp_
 
 
 def test_a_worker_that_dies_twice_at_the_same_step_is_not_started_for_ever(tmp_path: Path) -> None:
-    answer = unikeras(*command(tmp_path / "run", max_restarts=50), UNIKERAS_FAULTS="kill:step:5")
+    answer = unikeras(*command(tmp_path / "run", max_restarts=5), UNIKERAS_FAULTS="kill:step:5")
     assert answer.code == 1
     assert answer.out.count("Restart") == 1
     assert "It is not started again, for it had saved nothing since the last time." in answer.err

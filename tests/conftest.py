@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from support import TESTS, Probe, unikeras
+from trainings import Trainings, TrainingsOn
 
 from unikeras import backends
 from unikeras.backends import BACKENDS
@@ -64,6 +66,27 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Probe:
         return answers[key]
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def trainings_on(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingsOn]:
+    """For each backend a process that trains as it is told, started when first asked for and then kept."""
+    processes: dict[str, Trainings] = {}
+
+    def ask(backend: str) -> Trainings:
+        if backend not in processes:
+            processes[backend] = Trainings(backend, tmp_path_factory.mktemp("trainings") / "log")
+        return processes[backend]
+
+    yield ask
+    for process in processes.values():
+        process.close()
+
+
+@pytest.fixture
+def trainings(backend: str, trainings_on: TrainingsOn) -> Trainings:
+    """The process of the backend that is tested."""
+    return trainings_on(backend)
 
 
 @pytest.fixture(scope="session")

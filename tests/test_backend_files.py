@@ -25,6 +25,10 @@ class Backend(base.Backend):
 
     def train_step(self, inputs, labels, learning_rate):
         self.evaluate_step(inputs, labels)
+        return 1.0
+
+    def load_metrics(self, metrics):
+        self.sums = metrics
 
     def evaluate_step(self, inputs, labels):
         loss, correct, samples = self.sums

@@ -17,6 +17,8 @@ from unikeras.settings import FIELDS, as_option
 COMMANDS = [
     [],
     ["train"],
+    ["resume"],
+    ["runs"],
     ["evaluate"],
     ["predict"],
     ["data"],
@@ -82,6 +84,10 @@ MISTAKES: list[tuple[list[str], str, str]] = [
     (["train", "--dataset", "gone.npz"], "gone.npz can't be read", "Check the path"),
     (["train", "--config", "gone.yaml"], "gone.yaml can't be read", ""),
     (["train", "--dataset", "random:4x4x1:3:20", "--image-size", "0"], "Image size '0'", "64"),
+    (["train", "--checkpoint-every", "1hour"], "--checkpoint-every can't be '1hour'", "500steps"),
+    (["resume", "gone"], "gone holds no run", "unikeras train"),
+    (["resume", ".", "--epochs", "3"], "holds no run", "unikeras train"),
+    (["runs", "gone"], "There is no folder gone", "runs/"),
     (["evaluate", "gone"], "There is no run folder gone", "unikeras train"),
     (["evaluate", "."], "holds no run", "unikeras train"),
     (["predict", "gone", "x.png"], "There is no run folder gone", ""),
@@ -129,11 +135,25 @@ def test_without_a_terminal_each_epoch_is_a_line(run: Path) -> None:
 
 
 def test_a_finished_run_is_not_overwritten(run: Path) -> None:
-    before = {path.name: path.read_bytes() for path in run.iterdir()}
-    answer = unikeras("train", "--model", "mlp", "--dataset", "random:8x8x3:3:40", "--output", run)
+    def contents() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+
+    before = contents()
+    answer = unikeras(
+        "train", "--model", "mlp", "--dataset", "random:8x8x3:3:40", "--seed", 1, "--batch-size", 32, "--output", run
+    )
     assert answer.code == 2
-    assert "holds a finished run" in answer.err
-    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert f"The run in {run} was started with --batch-size 64, not 32, --seed 0, not 1." in answer.err
+    assert f"unikeras resume {run}" in answer.err
+    assert contents() == before
+
+
+def test_a_folder_that_is_no_run_is_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear")
+    answer = unikeras("train", "--model", "mlp", "--dataset", "random:8x8x3:3:40", "--output", tmp_path)
+    assert answer.code == 2
+    assert "holds files already" in answer.err
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
 def test_evaluate_answers_in_words_and_in_json(run: Path) -> None:
@@ -172,7 +192,7 @@ def test_predict_names_the_image_that_is_wrong(run: Path, tmp_path: Path) -> Non
 def test_a_damaged_run_is_named(run: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
-    for path in run.iterdir():
+    for path in filter(Path.is_file, run.iterdir()):
         (broken / path.name).write_bytes(path.read_bytes())
     weights = broken / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])

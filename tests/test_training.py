@@ -54,6 +54,7 @@ def test_the_first_epoch_agrees_across_backends(digits_runs: Runs) -> None:
 def test_the_run_folder_is_complete(backend: str, digits_runs: Runs) -> None:
     folder = Path(digits_runs[backend]["run"])
     expected = {"config.yaml", "run.json", "metrics.jsonl", "weights.safetensors", "result.json", "worker.log"}
+    expected |= {"checkpoints", ".lock"}
     if BACKENDS[backend].uses_keras:
         expected.add("model.keras")
     assert {path.name for path in folder.iterdir()} == expected

@@ -1,4 +1,4 @@
-"""The Python API: `unikeras.train`, `evaluate`, `predict`, `load_run`, `check`."""
+"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from unikeras.checking.result import CheckResult
 
-__all__ = ["Run", "check", "evaluate", "load_run", "predict", "train"]
+__all__ = ["Run", "check", "evaluate", "load_run", "predict", "resume", "train"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -29,11 +29,14 @@ def train(*, config: str | Path | None = None, quiet: bool = False, **settings: 
             backend, model, dataset, epochs, batch_size, optimizer, learning_rate, … `backend` is one name, a list of names,
             or "all".
 
+    Where `output` holds an unfinished run, it goes on with it.
+
     Returns:
         The finished run; a list of runs where `backend` means several.
 
     Raises:
         UnikerasError: a subclass says what was wrong: SettingsError, BackendError, ModelError, DataError, RunError, WorkerError.
+        KeyboardInterrupt: Ctrl-C, after the step was finished and saved.
     """
     from unikeras import commands, progress
 
@@ -45,6 +48,30 @@ def train(*, config: str | Path | None = None, quiet: bool = False, **settings: 
     runs = commands.train(checked, progress.make_display(quiet, json=False))
     several = len(runs) > 1 or checked.backend == "all" or "," in checked.backend
     return runs if several else runs[0]
+
+
+def resume(run: Run | str | Path, *, quiet: bool = False, **changes: Any) -> Run:
+    """Goes on with a run that was interrupted, or gives a finished one more epochs.
+
+    On the same backend and machine the result is that of an unbroken run, to the bit.
+
+    Args:
+        run: The run or its folder.
+        quiet: Print nothing.
+        **changes: Settings that differ from here on: backend, epochs (more), threads, log_every, checkpoint_every, max_restarts,
+            on_nan, data_dir, cache_dir.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UnikerasError: a subclass says what was wrong; a SettingsError if a setting is changed that belongs to what is trained.
+        KeyboardInterrupt: Ctrl-C, after the step was finished and saved.
+    """
+    from unikeras import commands, progress
+
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in changes.items()}
+    return commands.resume(run.path if isinstance(run, Run) else Path(run), given, progress.make_display(quiet, json=False))
 
 
 def evaluate(run: Run | str | Path, *, backend: str | None = None) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def measure(
 def _task(settings: Settings, info: BackendInfo, seed: int, dataset: Path, folder: Path) -> Task:
     own = dataclasses.replace(settings, backend=info.name, seed=seed)
     place = folder / "accuracy" / f"{info.name}-{seed}"
-    run.create_folder(place, own)
+    run.make_folder(place)
+    run.begin(place, own)
     arguments = {"settings": own.to_dict(), "folder": str(place), "dataset": str(dataset), "launched_at": time.time()}
     return Task(Job("train", arguments), child_environment(info, 1), place / run.LOG)
 

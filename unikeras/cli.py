@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from unikeras import __version__
-from unikeras.errors import InterruptedRunError, SettingsError, UnikerasError, nearest
+from unikeras.errors import InterruptedRunError, SettingsError, TerminatedRunError, UnikerasError, nearest
 from unikeras.printing import console, print_error, print_facts, print_json, print_table
 from unikeras.settings import FIELDS, as_option, choices, resolve, value_type
 
 if TYPE_CHECKING:
     from unikeras.data.locate import Request
     from unikeras.progress import Display
+    from unikeras.run import Run
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,6 +27,7 @@ click.rich_click.SHOW_METAVARS_COLUMN = False
 click.rich_click.APPEND_METAVARS_HELP = True
 click.rich_click.MAX_WIDTH = 120
 PLACES = ("data_dir", "cache_dir")
+CHANGEABLE = ("backend", "epochs", "threads", "log_every", "checkpoint_every", "max_restarts", "on_nan", *PLACES)  # at a resume
 
 
 class Group(click.RichGroup):
@@ -33,13 +36,23 @@ class Group(click.RichGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # click would turn it into "Aborted!" and exit code 1
-            raise InterruptedRunError("Interrupted; nothing more is written.") from None
+        except KeyboardInterrupt as interruption:  # click would turn it into "Aborted!" and exit code 1
+            raise as_error(interruption) from None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise SettingsError(f"Unknown command {args[0]!r}.", cure=nearest(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
+
+
+def as_error(interruption: KeyboardInterrupt) -> UnikerasError:
+    """Says where a training has stopped and how it goes on, if it has stopped as asked; otherwise that it is over."""
+    from unikeras.interruption import Interruption
+
+    if not isinstance(interruption, Interruption):
+        return InterruptedRunError("Interrupted; nothing more is written.")
+    kind = InterruptedRunError if interruption.signal == signal.SIGINT else TerminatedRunError
+    return kind(interruption.message, cure=f"Go on with: {interruption.resume}")
 
 
 def setting_option(name: str) -> Callable[[Command], Command]:
@@ -103,21 +116,48 @@ def train(config: Path | None, json: bool, quiet: bool, **options: str | None) -
 
     Every option can also stand in the file given with --config, or in an environment variable such as UNIKERAS_BATCH_SIZE; an
     option given here wins over the environment, and that over the file.
+
+    Where --output holds an unfinished run, the same command goes on with it. Ctrl-C finishes the step and saves; a second one
+    ends at once.
     """
     settings = resolve(_given(options), config)
-    from unikeras import commands, progress
+    from unikeras import commands
 
-    display = _display(json, quiet)
-    runs = commands.train(settings, display)
-    results = [run.result for run in runs]
+    _print_runs(commands.train(settings, _display(json, quiet)), json)
+
+
+@cli.command()
+@click.argument("run", metavar="RUN")
+@options_of(*CHANGEABLE)
+@json_option
+@quiet_option
+@debug_option
+def resume(run: str, json: bool, quiet: bool, **options: str | None) -> None:
+    """Go on with a run that was interrupted, or give a finished one more --epochs.
+
+    The run's own settings hold, but for the options given here. On the same backend and machine the result is that of an unbroken
+    run, to the bit. On another --backend it goes on from the same weights, optimiser state, step and batch.
+    """
+    from unikeras import commands
+
+    _print_runs([commands.resume(Path(run), _given(options), _display(json, quiet))], json)
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", default="runs", type=click.Path(path_type=Path))
+@json_option
+@debug_option
+def runs(folder: Path, json: bool) -> None:
+    """Runs in a folder (runs/ if not given): running, finished, resumable, or crashed before a first checkpoint."""
+    from unikeras import run_list
+
+    rows = run_list.list_runs(folder)
     if json:
-        return print_json({"runs": [{key: result[key] for key in RESULT_KEYS} for result in results]})
-    output = console()
-    output.print()
-    output.print(progress.results_table(results))
-    output.print()
-    for run in runs:
-        output.print(f"run: {run.path}", highlight=False, soft_wrap=True)
+        return print_json({"runs": rows})
+    if not rows:
+        console().print(f"no runs in {folder}", highlight=False)
+        return None
+    return print_table([_run_words(row) for row in rows])
 
 
 RESULT_KEYS = (
@@ -302,6 +342,35 @@ def models_summary(model: str, input_shape: str, classes: int, json: bool) -> No
     print_table(rows)
     total, trainable = summary["parameters"], summary["trainable_parameters"]
     console().print(f"\n{total:,} parameters, {trainable:,} of them trainable", highlight=False)
+
+
+def _print_runs(runs: list[Run], json: bool) -> None:
+    """Results of finished runs."""
+    from unikeras import progress
+
+    results = [run.result for run in runs]
+    if json:
+        return print_json({"runs": [{key: result[key] for key in RESULT_KEYS} for result in results]})
+    output = console()
+    output.print()
+    output.print(progress.results_table(results))
+    output.print()
+    for run in runs:
+        output.print(f"run: {run.path}", highlight=False, soft_wrap=True)
+    return None
+
+
+def _run_words(row: dict[str, Any]) -> dict[str, str]:
+    life = row["silent_seconds"]
+    return {
+        "run": row["run"],
+        "state": row["state"],
+        "backend": row["backend"],
+        "epoch": f"{row['epoch']}/{row['epochs']}",
+        "step": f"{row['step']:,}",
+        "checkpoint": "none" if row["checkpoint"] is None else f"step {row['checkpoint']:,}",
+        "seen": "never" if life is None else f"{life:,.0f} s ago",
+    }
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

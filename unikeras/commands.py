@@ -6,30 +6,35 @@ Nothing here imports a framework or NumPy; every piece of real work is a job of 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from unikeras import backends, model_files, run
+from unikeras import backends, model_files, resumption, run, run_lock
 from unikeras.backends import BackendInfo
 from unikeras.data import locate
-from unikeras.errors import BackendError, ModelError, UnikerasError
+from unikeras.errors import BackendError, ModelError, RunError, UnikerasError
 from unikeras.events import Event, Job, Started
+from unikeras.interruption import Interruption
 from unikeras.launcher import child_environment, run_job
 from unikeras.progress import Display, run_shown
 from unikeras.run import Run
-from unikeras.settings import Settings
+from unikeras.settings import Settings, as_option, validate
+from unikeras.supervisor import Supervisor
 
 
 def train(settings: Settings, display: Display) -> list[Run]:
-    """Trains one run per backend, one after the other, from the same start.
+    """Trains one run per backend, one after the other, from the same start; a run that is in its folder already goes on.
 
     Raises:
         UnikerasError: anything was wrong; runs that had finished before stay.
+        Interruption: training was asked to stop, and did.
     """
     chosen = backends.select(settings.backend)
+    if len(chosen) > 1 and settings.output and resumption.is_run(settings.output):
+        raise RunError(f"{settings.output} holds a run of one backend.", cure="Name one --backend, or choose another --output.")
     keras_file = model_files.locate(settings.model)
     for info in chosen:
         model_files.framework_file(keras_file, info.framework, info.uses_keras)
@@ -37,13 +42,30 @@ def train(settings: Settings, display: Display) -> list[Run]:
     dataset = prepare(request, display)
     settings = dataclasses.replace(settings, dataset=locate.absolute_name(request))
     folder = settings.output or run.new_folder_name(settings, chosen[0].name if len(chosen) == 1 else None)
+    folders = {info.name: folder if len(chosen) == 1 else folder / info.name for info in chosen}
     starts: dict[str, str] = {}
-    runs = []
-    for info in chosen:
-        own_settings = dataclasses.replace(settings, backend=info.name)
-        own_folder = folder if len(chosen) == 1 else folder / info.name
-        runs.append(_train_one(own_settings, info, own_folder, dataset, display, starts))
-    return runs
+    try:
+        return [
+            _train_one(dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts)
+            for info in chosen
+        ]
+    except Interruption as interruption:
+        interruption.resume = _resume_command(folder, list(folders.values()), settings.backend)
+        raise
+
+
+def resume(folder: Path, changes: dict[str, Any], display: Display) -> Run:
+    """Goes on with the run in a folder, with its own settings but for `changes`, which are values by setting name.
+
+    Raises:
+        UnikerasError: anything was wrong.
+        Interruption: training was asked to stop, and did.
+    """
+    before = resumption.load_started(folder).settings
+    if "backend" in changes:
+        _one_backend(changes["backend"])
+    origin = {name: as_option(name) for name in changes}
+    return train(dataclasses.replace(validate({**before.to_dict(), **changes}, origin), output=folder), display)[0]
 
 
 def evaluate(
@@ -97,24 +119,36 @@ def request_of(settings: Settings) -> locate.Request:
 def _train_one(
     settings: Settings, info: BackendInfo, folder: Path, dataset: Path, display: Display, starts: dict[str, str]
 ) -> Run:
-    launched_at = time.time()
-    run.create_folder(folder, settings)
-    arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset), "launched_at": launched_at}
-    environment = child_environment(info, settings.threads)
-
     def on_event(event: Event) -> None:
         if isinstance(event, Started):
             _require_same_start(starts, info.name, event.initial_weights)
         display.on_event(event)
 
-    try:
-        with run_shown(display, info.name, settings):
-            run_job(Job("train", arguments), environment, folder / run.LOG, on_event)
-    except UnikerasError as error:
-        if error.exit_code == 2:  # wrong input: nothing was trained, and the corrected command may use the same folder
-            shutil.rmtree(folder)
-        raise
+    run.make_folder(folder)
+    is_new = not resumption.is_run(folder)
+    with run_lock.hold(folder) as lock:
+        if is_new:
+            run.begin(folder, settings)
+        elif not resumption.has_more_to_do(folder, settings, display.on_event):
+            return run.load_run(folder)
+        arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset)}
+        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event)
+        try:
+            with run_shown(display, info.name, settings):
+                supervisor.run(Job("train", arguments), child_environment(info, settings.threads))
+        except UnikerasError as error:
+            if is_new and error.exit_code == 2:  # wrong input: nothing was trained, and the corrected command may use the folder
+                shutil.rmtree(folder)
+            raise
     return run.load_run(folder)
+
+
+def _resume_command(folder: Path, folders: list[Path], backend: str) -> str:
+    """What to type to go on: with several backends, the same command, for the later ones have not begun."""
+    if folders == [folder]:
+        return shlex.join(["unikeras", "resume", str(folder)])
+    config = str(folders[0] / run.CONFIG)
+    return shlex.join(["unikeras", "train", "--config", config, "--backend", backend, "--output", str(folder)])
 
 
 def _require_same_start(starts: dict[str, str], backend: str, initial_weights: str) -> None:

@@ -77,10 +77,20 @@ class WorkerError(UnikerasError):
     """A worker process failed or died."""
 
 
+class WorkerDiedError(WorkerError):
+    """A worker process ended, or had to be ended, without having said why."""
+
+
 class InterruptedRunError(UnikerasError):
     """The person at the command line pressed Ctrl-C. In Python it stays a KeyboardInterrupt."""
 
     exit_code = 130
+
+
+class TerminatedRunError(UnikerasError):
+    """The command line received SIGTERM."""
+
+    exit_code = 143
 
 
 def _family(cls: type[UnikerasError]) -> Iterable[type[UnikerasError]]:

@@ -1,7 +1,7 @@
 """What crosses the process boundary, in both directions: one JSON object a line, never pickle.
 
-The parent writes one `Job` to the worker's standard input. The worker writes events to a pipe of their own, for standard output
-belongs to the frameworks; the last event is `Finished` or `Failed`.
+The parent writes one `Job` to the worker's standard input, and later perhaps the line `stop`. The worker writes events to a pipe
+of their own, for standard output belongs to the frameworks; the last event is `Finished`, `Stopped` or `Failed`.
 """
 
 from __future__ import annotations
@@ -91,6 +91,27 @@ class Progress(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class Resumed(Event):
+    """A checkpoint was found intact and loaded; `epoch` goes on after `step`, or starts."""
+
+    epoch: int
+    step: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved(Event):
+    """A checkpoint is on the disk; a resume would go on with `epoch`, after `step`."""
+
+    epoch: int
+    step: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Alive(Event):
+    """Sent every few seconds, so that a worker that computes for long can be told from one that hangs."""
+
+
+@dataclasses.dataclass(frozen=True)
 class EpochEnd(Event):
     """An epoch's row of metrics.jsonl."""
 
@@ -112,6 +133,14 @@ class Finished(Event):
     """The job is done; `result` is what its function returned."""
 
     result: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopped(Event):
+    """The job ended early, as asked; everything up to `step` is saved."""
+
+    epoch: int
+    step: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,16 +1,38 @@
-"""Writing files so that a reader sees the whole content or none of it."""
+"""Writing files so that a reader sees the whole content or none of it, even after a power cut."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from unikeras.faults import reach
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file that is whole or not there, even after a power cut."""
+    """Writes a file that is whole or not there; one that was there before stays until then."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    write_through(partial, content)
     partial.replace(path)
+    sync_folder(path.parent)
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Writes a file and waits until the disk has it; an interruption leaves a part."""
+    reach("file.begin")
+    middle = len(content) // 2
+    with path.open("wb") as file:
+        for part, point in ((memoryview(content)[:middle], "file.half"), (memoryview(content)[middle:], "file.written")):
+            file.write(part)
+            file.flush()
+            reach(point)
+        os.fsync(file.fileno())
+    reach("file.synced")
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the disk has the folder's list of names: a new or changed name is lost in a power cut otherwise."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

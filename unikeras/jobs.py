@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import model_files, provenance, run, training, weights
+from unikeras import backends, history, model_files, provenance, run, training, weights
 from unikeras.backends.base import Backend
 from unikeras.checking import measure as check_measure
 from unikeras.checking import reference as check_reference
@@ -20,28 +20,34 @@ from unikeras.data.locate import Request
 from unikeras.errors import DataError
 from unikeras.events import Emit, Notice, Started
 from unikeras.factory import describe_inputs, make_backend, make_spec
+from unikeras.failures import explained
+from unikeras.faults import reach
 from unikeras.recorder import Recorder
 from unikeras.run import Run, load_run
+from unikeras.session import Session
 from unikeras.settings import Settings, validate
 
 
 def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launched_at: float) -> dict[str, Any]:
-    """Trains a run in its folder, which holds its configuration already; returns what result.json says."""
+    """Trains a run in its folder, from its newest checkpoint if it has one; returns what result.json says."""
     run_folder, chosen = Path(folder), validate(settings, {})
-    data = Dataset.open(Path(dataset))
-    inputs = describe_inputs(data, chosen.normalize)
-    backend = make_backend(chosen, chosen.backend, inputs)
-    initial = weights.digest(backend.weights())
-    run.write_json(run_folder / run.PROVENANCE, _provenance(chosen, backend, data, inputs, initial))
-    steps_per_epoch = math.ceil(len(data.train.y) / chosen.batch_size)
-    parameters = sum(array.size for array in backend.weights().values())
-    emit(Started(backend.device, parameters, steps_per_epoch, initial))
-    recorder = Recorder(run_folder / run.METRICS, emit, steps_per_epoch, chosen.log_every, launched_at)
-    training.train(backend, data, chosen, recorder)
-    result = {"backend": chosen.backend, "run": str(run_folder), **recorder.close()}
-    weights.save(backend.weights(), run_folder / run.WEIGHTS)
-    _save_model(backend, run_folder / run.KERAS_MODEL, emit)
-    run.write_json(run_folder / run.RESULT, result)
+    with explained(run_folder, chosen.batch_size):
+        data = Dataset.open(Path(dataset))
+        inputs = describe_inputs(data, chosen.normalize)
+        backend = make_backend(chosen, chosen.backend, inputs)
+        initial = weights.digest(backend.weights())
+        steps_per_epoch = math.ceil(len(data.train.y) / chosen.batch_size)
+        parameters = sum(array.size for array in backend.weights().values())
+        emit(Started(backend.device, parameters, steps_per_epoch, initial))
+        recorder = Recorder(backend, run_folder / run.METRICS, emit, steps_per_epoch, chosen.log_every, launched_at)
+        session = Session(backend, chosen, run_folder, recorder, emit)
+        _begin(session, _provenance(chosen, backend, data, inputs, initial), emit)
+        session.train(data)
+        reach("trained")
+        result = {"backend": chosen.backend, "run": str(run_folder), **recorder.close()}
+        weights.save(backend.weights(), run_folder / run.WEIGHTS)
+        _save_model(backend, run_folder / run.KERAS_MODEL, emit)
+        run.write_json(run_folder / run.RESULT, result)
     return result
 
 
@@ -115,6 +121,24 @@ def _restore(finished: Run, backend: str, emit: Emit) -> Backend:
     return model
 
 
+def _begin(session: Session, now: dict[str, Any], emit: Emit) -> None:
+    """Starts the run, or goes on with it; only here do its files change, for until here it may have been refused."""
+    file = session.folder / run.PROVENANCE
+    before = run.read_json(file) if file.is_file() else now
+    history.require_same(before, now)
+    if not session.load_newest():
+        if before is not now:
+            emit(Notice("no checkpoint had been saved: the run starts from its beginning"))
+        run.write_config(session.folder / run.CONFIG, session.settings)
+        return run.write_json(file, now)
+    for change in history.changed_versions(before, now):
+        emit(Notice(f"{change} since the run's last process: it goes on, perhaps not to the same bits"))
+    (session.folder / run.RESULT).unlink(missing_ok=True)  # first, for with it the run would look complete
+    run.write_config(session.folder / run.CONFIG, session.settings)
+    run.write_json(file, history.joined(before, now, session.position.epoch, session.position.step))
+    session.go_on()
+
+
 def _provenance(settings: Settings, backend: Backend, data: Dataset, inputs: dict[str, Any], initial: str) -> dict[str, Any]:
     return {
         **provenance.collect(),
@@ -125,7 +149,15 @@ def _provenance(settings: Settings, backend: Backend, data: Dataset, inputs: dic
         "inputs": inputs,
         "model_hash": model_files.fingerprint(model_files.locate(settings.model)),
         "initial_weights": initial,
+        "history": [history.entry(settings.backend, backend.device, _model_file_hash(settings), settings.epochs)],
     }
+
+
+def _model_file_hash(settings: Settings) -> str:
+    """Of the file that the backend runs."""
+    info = backends.BACKENDS[settings.backend]
+    path = model_files.framework_file(model_files.locate(settings.model), info.framework, info.uses_keras)
+    return model_files.fingerprint(path)
 
 
 def _save_model(backend: Backend, path: Path, emit: Emit) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,11 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unikeras import faults
 from unikeras.backends import BackendInfo
-from unikeras.errors import UnikerasError, WorkerError
-from unikeras.events import Event, Failed, Finished, Job
+from unikeras.errors import UnikerasError, WorkerDiedError, WorkerError
+from unikeras.events import Event, Failed, Finished, Job, Stopped
+from unikeras.interruption import StopSignals
 
 LOG_LINES = 20  # of the log's end that go with the error of a worker that died
+
+# A worker that lives says so every 5 s, from a thread of its own. Only an import or a compilation that never lets Python's other
+# threads run keeps it from that: for seconds, or a minute perhaps on a slow disk. One that is silent for longer hangs.
+SILENT_SECONDS = 300.0
 
 # Activations of some megabytes are mapped and unmapped at every step, and the page faults cost more than the arithmetic: glibc is
 # told to keep them. `benchmarks/allocator.py` measures what it is worth.
@@ -33,7 +40,8 @@ def child_environment(backend: BackendInfo | None, threads: int | None, parent: 
         backend: What will run there; None where no framework is needed.
         threads: CPU threads, or None for the framework's own choice.
     """
-    environment = {name: value for name, value in parent.items() if not name.startswith("UNIKERAS_")}
+    settings = {name for name in parent if name.startswith("UNIKERAS_")} - {faults.VARIABLE}
+    environment = {name: value for name, value in parent.items() if name not in settings}
     environment.update(ALLOCATOR)
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if backend is not None and backend.uses_keras:
@@ -47,52 +55,76 @@ def child_environment(backend: BackendInfo | None, threads: int | None, parent: 
     return environment
 
 
-def run_job(job: Job, environment: Mapping[str, str], log: Path, on_event: Callable[[Event], None]) -> Any:
+def run_job(
+    job: Job, environment: Mapping[str, str], log: Path, on_event: Callable[[Event], None], lock: int | None = None
+) -> Any:
     """Does `job` in a worker of its own, passes its events on, and returns its result.
 
     Whatever ends the wait, an error or Ctrl-C, the worker is gone when this returns.
 
+    Args:
+        lock: Descriptor of a run folder's lock, for a training. A training stops when asked: the first Ctrl-C or SIGTERM asks it,
+            the second ends it at once.
+
     Raises:
-        UnikerasError: what the worker reported; a `WorkerError` if it died without a word.
+        UnikerasError: what the worker reported; a `WorkerDiedError` if it died without a word or fell silent.
+        KeyboardInterrupt: Ctrl-C; an `Interruption` if the training has stopped as asked.
     """
-    with _worker(environment, log) as (process, events):
+    with _worker(environment, log, lock) as (process, events):
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died at once; its exit status says more
             process.stdin.write(job.encode() + "\n")
             process.stdin.flush()
-        for line in events:
-            event = Event.decode(line)
-            if isinstance(event, Finished):
-                return event.result
-            if isinstance(event, Failed):
-                raise UnikerasError.from_dict(event.error)
-            on_event(event)
-        process.wait()
-        raise _death(process.returncode, log)
+        with StopSignals(process, heeded=lock is not None) as signals:
+            for line in _lines(events):
+                event = Event.decode(line)
+                if isinstance(event, (Finished, Stopped)):
+                    signals.raise_if_received(event)
+                if isinstance(event, Finished):
+                    return event.result
+                if isinstance(event, Failed):
+                    raise UnikerasError.from_dict(event.error)
+                on_event(event)
+        raise _death(process, log, asked_to_stop=signals.received is not None)
 
 
 @contextlib.contextmanager
-def _worker(environment: Mapping[str, str], log: Path) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+def _worker(environment: Mapping[str, str], log: Path, lock: int | None) -> Iterator[tuple[subprocess.Popen[str], int]]:
     read_fd, write_fd = os.pipe()
-    command = [sys.executable, "-P", "-m", "unikeras.worker", str(write_fd)]
-    with log.open("ab") as output, os.fdopen(read_fd, encoding="utf-8") as events:
+    passed = [write_fd] if lock is None else [write_fd, lock]
+    command = [sys.executable, "-P", "-m", "unikeras.worker", *map(str, passed)]
+    try:
+        with log.open("ab") as output:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    pass_fds=passed,
+                    start_new_session=True,  # Ctrl-C goes to the parent, which decides
+                    text=True,
+                )
+            finally:
+                os.close(write_fd)
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                pass_fds=(write_fd,),
-                start_new_session=True,  # Ctrl-C goes to the parent, which decides
-                text=True,
-            )
-        finally:
-            os.close(write_fd)
-        try:
-            yield process, events
+            yield process, read_fd
         finally:
             _end(process)
+    finally:
+        os.close(read_fd)
+
+
+def _lines(descriptor: int) -> Iterator[str]:
+    """Lines from a pipe, until it is closed or nothing has come for `SILENT_SECONDS`."""
+    pending = b""
+    while select.select([descriptor], [], [], SILENT_SECONDS)[0]:
+        received = os.read(descriptor, 1 << 16)
+        if not received:
+            return
+        *lines, pending = (pending + received).split(b"\n")
+        yield from (line.decode() for line in lines)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -107,15 +139,24 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def _death(status: int, log: Path) -> WorkerError:
+def _death(process: subprocess.Popen[str], log: Path, asked_to_stop: bool) -> WorkerError:
+    """The error of a worker whose events have ended without a last one; one that was to stop is not to be started again."""
+    try:
+        how = "died: " + how_it_ended(process.wait(timeout=1))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        how = f"gave no sign of life for {SILENT_SECONDS:.0f} s, and was ended"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(lines[-LOG_LINES:]) or "(it printed nothing)"
-    return WorkerError(f"The worker process died: {how_it_ended(status)}.", cure=f"The end of its log, {log}:\n{tail}")
+    kind = WorkerError if asked_to_stop else WorkerDiedError
+    return kind(f"The worker process {how}.", cure=f"The end of its log, {log}:\n{tail}")
 
 
 def how_it_ended(status: int) -> str:
     """A process' exit status in words; negative ones are signals, as in `subprocess`."""
     if status >= 0:
         return f"exit status {status}"
-    hint = ", which is what Linux sends when memory runs out" if -status == signal.SIGKILL else ""
-    return signal.Signals(-status).name + hint
+    name = signal.Signals(-status).name
+    if -status == signal.SIGKILL:
+        name += ", which is what Linux sends when memory runs out (then a smaller --batch-size may help)"
+    return name

@@ -57,6 +57,8 @@ class Lines(Display):
             self._announce(event)
         elif isinstance(event, events.Started):
             self.line(started_line(self.backend, event))
+        elif isinstance(event, events.Resumed):
+            self.line(f"{self.backend}: resumed at epoch {event.epoch}, step {event.step}, checksum ok")
         elif isinstance(event, events.EpochEnd):
             self.line(epoch_line(self.backend, self.epochs, event.row))
         elif isinstance(event, events.Stage):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ METRICS = "metrics.jsonl"  # a row per logged step and per epoch
 WEIGHTS = "weights.safetensors"  # canonical
 KERAS_MODEL = "model.keras"  # only from Keras backends
 RESULT = "result.json"  # written last: its presence means that the run is complete
+CHECKPOINTS = "checkpoints"  # a folder per checkpoint; `checkpoint.py` says what is in it
+DIVERGENCE = "divergence.json"  # where the loss stopped being a number, with the batch; only if it did
+LOCK = ".lock"  # locked as long as a process works on the run; its time is that of the last sign of life
 LOG = "worker.log"  # what the framework printed
 
 
@@ -81,9 +85,26 @@ def load_run(path: str | Path) -> Run:
         raise RunError(f"{folder} holds no run: it has no {CONFIG}.", cure="Give the folder that `unikeras train` printed.")
     if not (folder / RESULT).is_file():
         raise RunError(
-            f"The run in {folder} did not finish: it has no {RESULT}.", cure=f"Look at {folder / LOG}; train it again."
+            f"The run in {folder} did not finish: it has no {RESULT}.",
+            cure=f"`unikeras resume {folder}` goes on with it; {folder / LOG} has what was printed.",
         )
     return Run(folder)
+
+
+def checkpoint_name(step: int) -> str:
+    """Folder name of the checkpoint after `step`; names sort as steps do."""
+    return f"step-{step:08d}"
+
+
+def checkpoint_step(path: Path) -> int:
+    """The step that a checkpoint's folder name says."""
+    return int(path.name.removeprefix("step-"))
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """Checkpoints in a folder of them, the newest first."""
+    paths = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{8,}", path.name)]
+    return sorted(paths, key=checkpoint_step, reverse=True)
 
 
 def new_folder_name(settings: Settings, backend: str | None) -> Path:
@@ -93,21 +114,36 @@ def new_folder_name(settings: Settings, backend: str | None) -> Path:
     return Path("runs") / "-".join(part for part in parts if part)
 
 
-def create_folder(folder: Path, settings: Settings) -> None:
-    """Makes the folder of a new run, with its configuration in it.
+def make_folder(folder: Path) -> None:
+    """Makes the folder of a run, unless the run is there already.
 
     Raises:
-        RunError: the folder can't be made, or is in use.
+        RunError: the folder can't be made, or holds something else.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            state = "a finished run" if (folder / RESULT).exists() else "files already"
-            raise RunError(f"{folder} holds {state}.", cure="Choose another --output, or remove the folder.")
-        write_config(folder / CONFIG, settings)
+        strange = [path.name for path in folder.iterdir() if path.name != LOCK and path.suffix != ".partial"]
     except OSError as error:
         raise RunError(
             f"The run's folder {folder} can't be written: {error.strerror}.", cure="Choose another --output."
+        ) from None
+    if strange and not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder} holds files already, and they are no run.", cure="Choose another --output, or remove the folder."
+        )
+
+
+def begin(folder: Path, settings: Settings) -> None:
+    """Makes an empty folder that of a run, by writing its configuration.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    try:
+        write_config(folder / CONFIG, settings)
+    except OSError as error:
+        raise RunError(
+            f"The run's folder {folder} can't be written: {error.strerror}.", cure="Make room, or choose another --output."
         ) from None
 
 

@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Union
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Lt, Predicate
 
+from unikeras import faults
 from unikeras.errors import SettingsError, nearest
+from unikeras.interval import SPELLINGS, is_interval
 
 PREFIX = "UNIKERAS_"
-NOT_SETTINGS = {"UNIKERAS_DEBUG"}  # read by the command line itself
+NOT_SETTINGS = {"UNIKERAS_DEBUG", faults.VARIABLE}  # read by the command line and by tests
 
 
 def setting(group: str, default: Any, help: str) -> Any:
@@ -29,7 +31,9 @@ def setting(group: str, default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"group": group, "help": help})
 
 
-WHAT, TRAINING, MACHINE, PLACES = "What to train", "Training", "Arithmetic and machine", "Files and folders"
+WHAT, TRAINING, MACHINE, SAFETY, PLACES = (
+    "What to train", "Training", "Arithmetic and machine", "Interruptions and failures", "Files and folders",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,18 @@ class Settings:
     )
     threads: Annotated[int, Ge(1)] | None = setting(MACHINE, None, "CPU threads of the framework; its own choice if not given.")
     log_every: Annotated[int, Ge(1)] = setting(PLACES, 50, "Steps between two rows of metrics.jsonl.")
+    checkpoint_every: Annotated[str, Predicate(is_interval)] = setting(
+        SAFETY, "1epoch", "Save a checkpoint every so often: 500steps, 30s or 1epoch; the last two and the best are kept."
+    )
+    max_restarts: Annotated[int, Ge(0)] = setting(
+        SAFETY, 0, "Start a worker that died or fell silent again, from its last checkpoint, at most so often."
+    )
+    on_nan: Literal["stop", "skip", "rollback"] = setting(
+        SAFETY,
+        "stop",
+        "If the loss is no finite number: stop; repeat from the last checkpoint without that batch; or repeat from there "
+        "at half the learning rate.",
+    )
     output: Path | None = setting(
         PLACES, None, "The run's folder; with several backends, one inside it for each. Default: runs/…"
     )
@@ -155,6 +171,8 @@ def allowed(name: str) -> str:
     if typing.get_origin(annotation) is Annotated:
         annotation, *rest = typing.get_args(annotation)
         constraints = tuple(rest)
+    if constraints and isinstance(constraints[0], Predicate):
+        return SPELLINGS
     if typing.get_origin(annotation) is Literal:
         words = ", ".join(typing.get_args(annotation))
     else:

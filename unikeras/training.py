@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -11,31 +13,84 @@ from unikeras.backends.base import Backend, Metrics
 from unikeras.data.augment import Augmenter
 from unikeras.data.dataset import Dataset, Split
 from unikeras.data.order import epoch_order
+from unikeras.faults import reach
 from unikeras.optimizers import Schedule
-from unikeras.recorder import Recorder
+from unikeras.recorder import Recorder, Step
 from unikeras.settings import Settings
 
 
-def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Recorder) -> None:
-    """Trains `backend` on `dataset`, reporting every step to `recorder`."""
+@dataclasses.dataclass
+class Position:
+    """Where a training is, between two steps: with the weights, slots and generators, all that the next step depends on.
+
+    Attributes:
+        epoch: The one that comes next or goes on, counted from 1.
+        step: Steps taken so far.
+        best: Lowest test loss at the end of an epoch so far.
+        waited: Epochs since then.
+        test_loss: At the end of an epoch; None in its middle.
+        skipped: Steps whose batch is left out.
+        rate_scale: Factor of the learning rate.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    best: float = math.inf
+    waited: int = 0
+    test_loss: float | None = None
+    skipped: list[int] = dataclasses.field(default_factory=list)
+    rate_scale: float = 1.0
+
+    def end_epoch(self, test_loss: float) -> None:
+        """Counts an epoch that ended with this test loss."""
+        self.epoch += 1
+        self.test_loss = test_loss
+        self.waited = 0 if test_loss < self.best else self.waited + 1
+        self.best = min(self.best, test_loss)
+
+
+class Keeper(Protocol):
+    """Who saves the training, and stops it when asked; `session.py` has the one there is."""
+
+    def after_step(self) -> None:
+        """A step has been taken, and it was not the last one of its epoch."""
+
+    def after_epoch(self) -> None:
+        """An epoch has ended, with its evaluation."""
+
+
+def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Recorder, position: Position, keeper: Keeper) -> None:
+    """Trains `backend` on `dataset` from `position`, reporting every step to `recorder`."""
     count = len(dataset.train.y)
     steps_per_epoch = math.ceil(count / settings.batch_size)
-    rate = Schedule(settings.schedule, settings.learning_rate, steps_per_epoch * settings.epochs, settings.warmup_steps)
+    schedule = Schedule(settings.schedule, settings.learning_rate, steps_per_epoch * settings.epochs, settings.warmup_steps)
     augment = Augmenter(settings.augment, settings.seed, count, dataset.input_shape)
-    stopping = EarlyStopping(settings.early_stopping)
-    step = 0
-    for epoch in range(1, settings.epochs + 1):
-        recorder.begin_epoch(epoch)
-        augment.start_epoch(epoch)
-        for indices in batches(epoch_order(settings.seed, epoch, count), settings.batch_size):
-            images = augment(dataset.train.x[indices], indices)
-            backend.train_step(images, dataset.train.y[indices], rate(step))
-            step += 1
-            if recorder.step_done(step, len(indices)):
-                recorder.read(backend.read_metrics(), rate(step - 1))
-        test = recorder.end_epoch(lambda: evaluate(backend, dataset.test, settings.batch_size), rate(step - 1))
-        if stopping.should_stop(test.loss):
-            break
+    while position.epoch <= settings.epochs and not should_stop(position, settings.early_stopping):
+        recorder.begin_epoch(position.epoch)
+        augment.start_epoch(position.epoch)
+        order = epoch_order(settings.seed, position.epoch, count)
+        done = position.step - (position.epoch - 1) * steps_per_epoch
+        for indices in batches(order, settings.batch_size, first=done):
+            rate = position.rate_scale * schedule(position.step)
+            position.step += 1
+            position.test_loss = None
+            if position.step in position.skipped:
+                recorder.step_skipped(position.step, rate, len(indices))
+            else:
+                loss = backend.train_step(augment(dataset.train.x[indices], indices), dataset.train.y[indices], rate)
+                recorder.step_done(Step(position.step, rate, indices, loss))
+            reach("step")
+            if position.step < position.epoch * steps_per_epoch:
+                keeper.after_step()
+        test = recorder.end_epoch(lambda: evaluate(backend, dataset.test, settings.batch_size))
+        position.end_epoch(test.loss)
+        reach("evaluated")
+        keeper.after_epoch()
+
+
+def should_stop(position: Position, patience: int | None) -> bool:
+    """Whether the test loss has not fallen for `patience` epochs; never, without patience."""
+    return patience is not None and position.waited >= patience
 
 
 def evaluate(backend: Backend, split: Split, batch_size: int) -> Metrics:
@@ -47,22 +102,7 @@ def evaluate(backend: Backend, split: Split, batch_size: int) -> Metrics:
     return backend.read_metrics()
 
 
-def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Pieces of `order`; the last one may be smaller."""
-    for start in range(0, len(order), batch_size):
+def batches(order: np.ndarray, batch_size: int, first: int = 0) -> Iterator[np.ndarray]:
+    """Pieces of `order` from the piece numbered `first` on; the last one may be smaller."""
+    for start in range(first * batch_size, len(order), batch_size):
         yield order[start : start + batch_size]
-
-
-class EarlyStopping:
-    """Says when the test loss has not fallen for `patience` epochs; never, without patience."""
-
-    def __init__(self, patience: int | None) -> None:
-        self.patience = patience
-        self.best = math.inf
-        self.waited = 0
-
-    def should_stop(self, loss: float) -> bool:
-        """Counts an epoch that ended with `loss`."""
-        self.waited = 0 if loss < self.best else self.waited + 1
-        self.best = min(self.best, loss)
-        return self.patience is not None and self.waited >= self.patience

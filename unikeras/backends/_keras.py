@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras.src import backend as keras_backend
+from keras.src.random.seed_generator import global_seed_generator
 
 from unikeras import model_files, weights
 from unikeras.backends import _observe, base
@@ -57,6 +58,24 @@ class KerasModel(base.Backend):
 
     def disable_dropout(self) -> None:
         _observe.disable_dropout(self.model)
+
+    def random_state(self) -> Weights:
+        own = {f"keras/{index}": keras.ops.convert_to_numpy(state) for index, state in enumerate(self._seed_states())}
+        return {**super().random_state(), **own}
+
+    def load_random_state(self, state: Weights) -> None:
+        own = [name for name in state if name.startswith("keras/")]
+        states = self._seed_states()
+        if len(own) != len(states):
+            raise ModelError(f"The checkpoint has {len(own)} random generators of Keras; the model has {len(states)}.")
+        for index, variable in enumerate(states):
+            variable.assign(state[f"keras/{index}"])
+        super().load_random_state({name: array for name, array in state.items() if name not in own})
+
+    def _seed_states(self) -> list[Any]:
+        """Variables of the seed generators: the one of unseeded draws, then those of the layers in their order."""
+        own = {id(variable) for variable in self.variables.values()}
+        return [global_seed_generator().state, *(v for v in self.model.variables if id(v) not in own)]
 
     def save_model(self, path: Path) -> None:
         self.model.save(path)

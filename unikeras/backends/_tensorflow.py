@@ -7,7 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,19 @@ from unikeras.backends import base
 from unikeras.backends._tensorflow_optimizers import make_optimizer
 from unikeras.weights import Weights
 
+# Operations that keep their generator in the kernel, where nobody can read or set it: tf.nn.dropout, tf.random.uniform and so on.
+UNREADABLE = {
+    "Multinomial",
+    "ParameterizedTruncatedNormal",
+    "RandomGamma",
+    "RandomPoissonV2",
+    "RandomShuffle",
+    "RandomStandardNormal",
+    "RandomUniform",
+    "RandomUniformInt",
+    "TruncatedNormal",
+}
+
 
 def configure(spec: base.ModelSpec) -> None:
     """Sets what belongs to the process: threads, seeds of dropout, and float32 that means float32 (no TF32)."""
@@ -25,6 +38,7 @@ def configure(spec: base.ModelSpec) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(spec.threads)
     random.seed(spec.seed)
     tf.random.set_seed(spec.seed)
+    tf.random.set_global_generator(tf.random.Generator.from_seed(spec.seed))
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
@@ -76,8 +90,9 @@ class TensorFlowSteps(base.Backend):
     def observed(self, observe: base.Observe) -> contextlib.AbstractContextManager[None]:
         """While it lasts, `observe` sees the layers at work."""
 
-    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
-        self._train(inputs, labels, learning_rate)
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
+        loss: SupportsFloat = self._train(inputs, labels, learning_rate)
+        return loss
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         self._evaluate(inputs, labels)
@@ -105,6 +120,26 @@ class TensorFlowSteps(base.Backend):
         self.sums.assign(tf.zeros(3, tf.float64))
         return base.Metrics(loss_sum, int(correct), int(samples))
 
+    def load_metrics(self, metrics: base.Metrics) -> None:
+        self.sums.assign(tf.constant(metrics, tf.float64))
+
+    def generators(self) -> dict[str, tf.Variable]:
+        """State of the random generators that the model has, by a name for each."""
+        return {"global": tf.random.get_global_generator().state}
+
+    def random_state(self) -> Weights:
+        return {**base.python_random_state(), **{name: state.numpy() for name, state in self.generators().items()}}
+
+    def load_random_state(self, state: Weights) -> None:
+        own = {name: array for name, array in state.items() if not name.startswith("python")}
+        assign(self.generators(), own, "The random generators")
+        base.load_python_random_state(state)
+
+    def unsaved_randomness(self) -> list[str]:
+        graph = self._train.get_concrete_function().graph.as_graph_def()
+        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        return sorted({node.op for node in nodes if node.op in UNREADABLE})
+
     def optimizer_state(self) -> Weights:
         return {name: np.asarray(variable.numpy()) for name, variable in self._optimizer_variables().items()}
 
@@ -119,10 +154,11 @@ class TensorFlowSteps(base.Backend):
         }
         return {**slots, "iterations": self.optimizer.iterations}
 
-    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> None:
+    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
         loss, logits, gradients = self._differentiate(inputs, labels)
         self._apply_graph(gradients, learning_rate)
         self._add(loss, logits, labels)
+        return loss
 
     def _differentiate(self, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Loss, logits and gradients of a batch."""

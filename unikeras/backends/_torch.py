@@ -7,7 +7,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -74,11 +74,13 @@ class TorchSteps(base.Backend):
     def observed(self, observe: base.Observe) -> contextlib.AbstractContextManager[None]:
         """While it lasts, `observe` sees the layers at work."""
 
-    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
         loss, logits, targets = self._differentiate(inputs, labels)
         self.optimizer.step(learning_rate)
         self.constrain()
         self._add(loss, logits, targets)
+        batch_loss: SupportsFloat = loss.detach()
+        return batch_loss
 
     def gradients(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[float, Weights]:
         loss, _, _ = self._differentiate(inputs, labels)
@@ -117,6 +119,19 @@ class TorchSteps(base.Backend):
         loss_sum, correct, samples = self.sums.tolist()
         self.sums.zero_()
         return base.Metrics(loss_sum, int(correct), int(samples))
+
+    def load_metrics(self, metrics: base.Metrics) -> None:
+        self.sums.copy_(torch.tensor(metrics, dtype=torch.float64))
+
+    def random_state(self) -> Weights:
+        state = {**base.python_random_state(), "cpu": torch.get_rng_state().numpy()}
+        return {**state, "cuda": torch.cuda.get_rng_state().numpy()} if DEVICE.type == "cuda" else state
+
+    def load_random_state(self, state: Weights) -> None:
+        base.load_python_random_state(state)
+        torch.set_rng_state(torch.from_numpy(state["cpu"].copy()))
+        if DEVICE.type == "cuda" and "cuda" in state:
+            torch.cuda.set_rng_state(torch.from_numpy(state["cuda"].copy()))
 
     def optimizer_state(self) -> Weights:
         slots = {name: to_numpy(slot) for name, slot in self._slots().items()}

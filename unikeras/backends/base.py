@@ -3,7 +3,8 @@
 A backend knows how to take a step, evaluate, predict, hand over weights and optimiser state, and take them back. Order, logging,
 stopping and files belong to `training.py`, which knows no framework. Two rules keep backends comparable:
 
-- Nothing random happens in a backend: initial weights are `weights.initial_value`, batches come in from outside.
+- Nothing random happens in a backend: initial weights are `weights.initial_value`, batches come in from outside. Only a model's
+  own draws, such as dropout's, are the framework's; their generators are part of a checkpoint.
 - Keras' arithmetic is the definition: a native backend computes Keras' formulas with its framework's fastest kernels.
 
 To add one, write `backends/NAME.py` (Keras on a framework) or `backends/native_NAME.py` (the framework alone) with a class
@@ -14,10 +15,11 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import random
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, SupportsFloat
 
 import numpy as np
 
@@ -102,8 +104,12 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
-        """One update; loss and accuracy before it are added to the sums on the device, without waiting for them."""
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
+        """One update; loss and accuracy before it are added to the sums on the device, without waiting for them.
+
+        Returns:
+            The batch's mean loss, still on the device: `float` of it waits.
+        """
 
     @abc.abstractmethod
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
@@ -112,6 +118,10 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def read_metrics(self) -> Metrics:
         """The sums since the last call, waiting for the device; then they start at zero."""
+
+    @abc.abstractmethod
+    def load_metrics(self, metrics: Metrics) -> None:
+        """Lets the sums start from these instead of zero."""
 
     @abc.abstractmethod
     def predict(self, inputs: np.ndarray) -> np.ndarray:
@@ -164,8 +174,35 @@ class Backend(abc.ABC):
     def disable_dropout(self) -> None:
         """Makes training deterministic, before the first step: backends draw different masks, which can't be compared."""
 
+    def random_state(self) -> Weights:
+        """State of every generator that the model may draw from in a step, such as those of dropout; {} if there is none."""
+        return {}
+
+    def load_random_state(self, state: Weights) -> None:  # noqa: B027 - a backend without generators has nothing to do
+        """Takes what `random_state` of the same backend returned, so that the next step draws the same numbers.
+
+        Raises:
+            ModelError: it belongs to another model or backend.
+        """
+
+    def unsaved_randomness(self) -> list[str]:
+        """What the model draws from that `random_state` can't hold, in the framework's names; rarely anything."""
+        return []
+
     def save_model(self, path: Path) -> None:  # noqa: B027 - having no format of its own is a valid answer
         """Writes the framework-independent model file, where the backend has one."""
+
+
+def python_random_state() -> Weights:
+    """State of Python's own generator, from which a model's code may draw and Keras' layers are seeded."""
+    _, words, gauss = random.getstate()
+    return {"python": np.array(words, np.uint32), "python_gauss": np.array([] if gauss is None else [gauss], np.float64)}
+
+
+def load_python_random_state(state: Weights) -> None:
+    """Takes what `python_random_state` returned."""
+    gauss = state["python_gauss"].tolist()
+    random.setstate((3, tuple(state["python"].tolist()), gauss[0] if gauss else None))
 
 
 def own_loss(module: ModuleType, spec: ModelSpec) -> Callable[..., Any] | None:

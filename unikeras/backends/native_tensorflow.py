@@ -99,6 +99,10 @@ class Backend(TensorFlowSteps):
         for _, module in _walk(self.model, (), Dropout):
             module.rate = 0.0
 
+    def generators(self) -> dict[str, tf.Variable]:
+        found = {"/".join(path): generator.state for path, generator in _walk(self.model, (), tf.random.Generator)}
+        return {**super().generators(), **found}
+
     def _check_outputs(self) -> None:
         sample = tf.zeros((2, *self.spec.input_shape), self.dtype)
         outputs = model_files.run_user_code(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from unikeras.checking.diagnosis import loop
 from unikeras.checking.figures import Figure
 from unikeras.checking.judge import leaves, make_envelope
 from unikeras.checking.subject import Subject
+from unikeras.recorder import Step
 
 
 class Watched:
@@ -24,36 +25,43 @@ class Watched:
         self.steps: list[tuple[np.ndarray, np.ndarray, float]] = []
         self.losses: list[float] = []
 
-    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> None:
-        """The backend's own, whose loss is then read."""
-        self.backend.train_step(inputs, labels, learning_rate)
+    def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
+        """The backend's own; the loss is that of its metrics."""
+        loss = self.backend.train_step(inputs, labels, learning_rate)
         self.steps.append((np.array(inputs), np.array(labels), learning_rate))
         self.losses.append(self.backend.read_metrics().loss)
+        return loss
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.backend, name)
 
 
-class SilentRecorder:
-    """What the training loop reports to, without books: metrics are read by `Watched`."""
+class Silent:
+    """Recorder and keeper without books: what happened is noted down by `Watched`."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Nothing to prepare."""
 
-    def step_done(self, step: int, samples: int) -> bool:
-        """The loop needn't read the metrics."""
-        return False
+    def step_done(self, step: Step) -> None:
+        """Noted down already."""
 
-    def end_epoch(self, evaluate: Callable[[], Metrics], learning_rate: float) -> Metrics:
+    def end_epoch(self, evaluate: Callable[[], Metrics]) -> Metrics:
         """The epoch's test metrics."""
         return evaluate()
+
+    def after_step(self) -> None:
+        """Nothing to save."""
+
+    def after_epoch(self) -> None:
+        """Nothing to save."""
 
 
 def run(subject: Subject) -> Watched:
     """Trains from the seeded initial weights, as `unikeras train` does."""
-    watched = Watched(subject.make_model())
+    watched, silent = Watched(subject.make_model()), Silent()
     watched.load_weights(subject.evidence.load("initial"))
-    training.train(watched, subject.evidence.data(), subject.evidence.settings, SilentRecorder())  # type: ignore[arg-type]
+    evidence = subject.evidence
+    training.train(watched, evidence.data(), evidence.settings, silent, training.Position(), silent)  # type: ignore[arg-type]
     return watched
 
 

@@ -6,6 +6,7 @@ Variables start at zero: the backend fills them with seeded values.
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
@@ -106,14 +107,22 @@ class LayerNorm(Layer):
 
 
 class Dropout(Layer):
-    """Sets a share of the values to zero while training, and multiplies the others by 1/(1 − rate)."""
+    """Keras' Dropout: sets inputs to zero with probability `rate` in training, and scales the others up.
+
+    Unlike tf.nn.dropout's, its generator is part of a checkpoint, so that a resumed run draws the masks of an unbroken one. It is
+    seeded from Python's generator, which the backend seeds, as Keras' layers are.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
+        self.generator = tf.random.Generator.from_seed(random.randrange(2**31))
 
     def __call__(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        return tf.nn.dropout(inputs, self.rate) if training and self.rate else inputs
+        if not training or not self.rate:
+            return inputs
+        kept = self.generator.uniform(tf.shape(inputs)) >= self.rate
+        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
 
 
 def max_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:

@@ -205,9 +205,9 @@ def step_taken_twice() -> None:
     """The step is called to be compiled, and its result is thrown away, but the update has happened."""
     from unikeras.backends._tensorflow import TensorFlowSteps
 
-    def train_step(original: Call, self: Any, *args: Any) -> None:
+    def train_step(original: Call, self: Any, *args: Any) -> Any:
         original(self, *args)
-        original(self, *args)
+        return original(self, *args)
 
     wrap(TensorFlowSteps, "train_step", train_step)
 
@@ -223,8 +223,8 @@ def statistics_move_twice() -> None:
     """A second forward pass in training mode, for the metrics or for gradient checkpointing."""
     from unikeras.backends._tensorflow import TensorFlowSteps
 
-    def train(original: Call, self: Any, inputs: Any, labels: Any, learning_rate: Any) -> None:
+    def train(original: Call, self: Any, inputs: Any, labels: Any, learning_rate: Any) -> Any:
         self.forward(self._normalized(inputs), training=True)
-        original(self, inputs, labels, learning_rate)
+        return original(self, inputs, labels, learning_rate)
 
     wrap(TensorFlowSteps, "_train_graph", train)

@@ -169,11 +169,12 @@ def loss_after_update() -> None:
     """A model is evaluated on its training batch after each step, and that is logged as its training loss."""
     from unikeras.backends._torch import TorchSteps
 
-    def train_step(original: Call, self: Any, inputs: Any, labels: Any, learning_rate: float) -> None:
+    def train_step(original: Call, self: Any, inputs: Any, labels: Any, learning_rate: float) -> Any:
         before = self.sums.clone()
-        original(self, inputs, labels, learning_rate)
+        loss = original(self, inputs, labels, learning_rate)
         self.sums.copy_(before)
         self.evaluate_step(inputs, labels)
+        return loss
 
     wrap(TorchSteps, "train_step", train_step)
 

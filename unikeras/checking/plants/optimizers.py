@@ -513,9 +513,9 @@ def learning_rate_captured() -> None:
     """A Python number that a tf.function sees while it is traced becomes a constant of its graph."""
     from unikeras.backends._tensorflow import TensorFlowSteps
 
-    def train_step(original: Callable[..., None], self: Any, inputs: Any, labels: Any, learning_rate: float) -> None:
+    def train_step(original: Callable[..., Any], self: Any, inputs: Any, labels: Any, learning_rate: float) -> Any:
         self.first_rate = getattr(self, "first_rate", learning_rate)
-        original(self, inputs, labels, self.first_rate)
+        return original(self, inputs, labels, self.first_rate)
 
     wrap(TensorFlowSteps, "train_step", train_step)
 

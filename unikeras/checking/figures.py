@@ -11,7 +11,7 @@ STAGES = ("structure", "forward", "loss", "gradients", "optimizer", "steps", "tr
 SUSPICIOUS = 16.0
 # Floors that an error may reach where float64 has shown that it is rounding: sums of thousands of terms, in any order, need them.
 UNITS = 64.0
-NOISE = 1 / 16  # weight in the floor of noise that was found by trying: four times what was seen may happen
+NOISE = 1 / 8  # weight in the floor of noise that was found by trying: eight times what was seen may happen
 
 # Unit roundoff: half the distance from 1 to the next number. The reference is float64 itself, so that 2⁻⁴⁷, some dozen of its own
 # roundings, is the best that a float64 backend can be measured by.

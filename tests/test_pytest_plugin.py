@@ -311,6 +311,16 @@ def test_the_usual_selection_works(project: Project, options: list[str], expecte
             assert kinds.index("local torn down") == 1, "before tests run that don't need it"
 
 
+def test_any_other_order_works_with_the_same_processes(project: Project) -> None:
+    project.write("test_some.py", SELECTION)
+    order = ["test_good[torch]", "test_good[native-torch]", "test_unmarked", "test_bad[native-torch]", "test_bad[torch]"]
+    hook = "@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_collection_modifyitems(items):\n    yield\n"
+    project.append("conftest.py", f"\n{hook}    items.sort(key=lambda item: {order}.index(item.name))\n")
+    run = project.run("--backends", "torch,native-torch")
+    assert list(run.outcomes) == order
+    assert len(run.processes()) == 3
+
+
 def test_last_failed_runs_the_failed_backend_only(project: Project) -> None:
     project.write("test_some.py", SELECTION)
     project.run("--backends", "torch,native-torch")

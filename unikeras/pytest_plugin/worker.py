@@ -17,23 +17,8 @@ import pytest
 from unikeras.pytest_plugin.fixtures_left import tear_down_unless_needed_by
 from unikeras.pytest_plugin.messages import Address, Request, Start, address, warning_to_data
 
-# Options that are the main process' business: it has selected the tests, and starts no debugger and no workers here.
-MAIN_ONLY: dict[str, object] = {
-    "keyword": "",
-    "markexpr": "",
-    "deselect": None,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "cacheclear": False,
-    "usepdb": False,
-    "numprocesses": None,
-    "dist": "no",
-    "distload": False,
-    "looponfail": False,
-    "tx": [],
-}
+# Options that the main process has obeyed already: what tests put into pytest's cache stays there, and xdist starts nothing here.
+MAIN_ONLY: dict[str, object] = {"cacheclear": False, "dist": "no"}
 
 
 def main(channel: execnet.Channel) -> None:

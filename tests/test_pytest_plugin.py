@@ -117,7 +117,7 @@ from conftest import note
 
 def facts():
     names = ("KERAS_BACKEND", "OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_", "UNIKERAS_EPOCHS")
-    return {name: os.environ.get(name) for name in names}
+    return {"group": os.getpgrp(), **{name: os.environ.get(name) for name in names}}
 
 @pytest.fixture(scope="session")
 def for_session(backend):
@@ -232,6 +232,7 @@ def test_each_backend_has_one_process_with_its_environment(everything: Run) -> N
     assert everything.noted("unmarked")[0]["KERAS_BACKEND"] == "jax", "the main process stays as it is"
     assert len(everything.processes() - {main}) == 2
     assert everything.processes("facts") == everything.processes() - {main}
+    assert {fact["group"] for fact in facts} == everything.processes("facts"), "Ctrl-C must reach the main process alone"
 
 
 def test_the_user_may_allow_more_threads(project: Project) -> None:
@@ -311,6 +312,19 @@ def test_the_usual_selection_works(project: Project, options: list[str], expecte
             assert kinds.index("local torn down") == 1, "before tests run that don't need it"
 
 
+def test_any_other_order_works_with_the_same_processes(project: Project) -> None:
+    project.write("test_some.py", SELECTION)
+    order = ["test_good[torch]", "test_good[native-torch]", "test_unmarked", "test_bad[native-torch]", "test_bad[torch]"]
+    hook = "@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_collection_modifyitems(items):\n    yield\n"
+    project.append("conftest.py", f"\n{hook}    items.sort(key=lambda item: {order}.index(item.name))\n")
+    project.append("test_some.py", "    import time\n    time.sleep(1)  # time for a process that nobody needs to start\n")
+    project.write("test_some.py", (project.folder / "test_some.py").read_text().replace('== "native-torch"', "!= 'none'"))
+    run = project.run("--backends", "torch,native-torch")
+    assert list(run.outcomes) == order
+    assert run.code == 0, run
+    assert len(run.processes()) == 3
+
+
 def test_last_failed_runs_the_failed_backend_only(project: Project) -> None:
     project.write("test_some.py", SELECTION)
     project.run("--backends", "torch,native-torch")
@@ -351,6 +365,28 @@ def test_module_fixtures_end_with_their_module_although_xdist_skips_tests(projec
     (process,) = run.processes("second0")
     kinds = [kind for kind, number, _ in run.notes if number == process]
     assert kinds == ["conftest", "first0", "end of first", "second0", "end of second"], run
+
+
+def test_clearing_the_cache_is_done_once(project: Project) -> None:
+    project.write(
+        "test_cache.py",
+        """
+import time
+import pytest
+
+def test_puts(cache):
+    time.sleep(1)  # the process has started meanwhile
+    cache.set("unikeras/found", 1)
+
+@pytest.mark.each_backend
+def test_dies(): __import__("os")._exit(1)
+
+@pytest.mark.each_backend
+def test_finds(cache): assert cache.get("unikeras/found", 0) == 1
+""",
+    )
+    run = project.run("--backends", "native-torch", "--cache-clear")
+    assert run.outcomes["test_finds[native-torch]"] == "passed", run
 
 
 def test_collect_only_lists_the_ids_and_starts_nothing(project: Project) -> None:
@@ -601,6 +637,7 @@ from conftest import note
 @pytest.fixture(scope="session")
 def cleared():
     yield
+    time.sleep(0.5)
     note("cleared")
 
 @pytest.mark.each_backend
@@ -615,10 +652,12 @@ def test_sleeps(cleared):
 def test_no_process_outlives_the_main_one(project: Project, number: signal.Signals) -> None:
     project.write("test_sleeps.py", SLEEPS)
     command = project.command("--backends", "torch,native-torch")
-    main = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project.folder, env=project.environment())
+    main = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=project.folder, env=project.environment(), start_new_session=True
+    )
     notes = project.folder / "notes.jsonl"
     wait_until(lambda: notes.exists() and "sleeping" in notes.read_text() and notes.read_text().count("conftest") == 3, 60)
-    os.kill(main.pid, number)
+    os.killpg(main.pid, number)  # as a terminal does
     out, _ = main.communicate(timeout=20)
     run = Run(project.folder, subprocess.CompletedProcess(command, main.returncode, out, ""))
     workers = run.processes() - {main.pid}

@@ -37,15 +37,18 @@ class Pool:
         self._group = execnet.Group()
         self._processes: dict[str, BackendProcess] = {}
         self._unusable: dict[str, WorkerError] = {}
+        self._known: set[str] = set()  # backends that have or had a process
         self._counter = itertools.count(1)
         self._folder = tempfile.TemporaryDirectory(prefix="unikeras-pytest-")
         self._run_id = uuid.uuid4().hex
 
     def start_ahead(self, after: str | None = None) -> None:
         """Starts the process of the backend whose turn is next, so that it is ready when the turn comes."""
-        waiting = [*self._files][[*self._files].index(after) + 1 if after else 0 :]
-        if waiting and waiting[0] not in self._processes:
-            self._processes[waiting[0]] = self._start(waiting[0])
+        order = [*self._files]
+        turn = order.index(after) + 1 if after else 0
+        # In an order that --failed-first and the like bring about, it can have had its turn already.
+        if turn < len(order) and order[turn] not in self._known:
+            self._processes[order[turn]] = self._start(order[turn])
 
     def ready(self, backend: str) -> BackendProcess:
         """The process of a backend, ready to run a test.
@@ -84,6 +87,7 @@ class Pool:
             self._folder.cleanup()
 
     def _start(self, backend: str) -> BackendProcess:
+        self._known.add(backend)
         number = next(self._counter)
         # Without pytest's capturing of file descriptors, what is printed belongs on the terminal.
         captured = self._config.getoption("capture") == "fd"

@@ -17,23 +17,8 @@ import pytest
 from unikeras.pytest_plugin.fixtures_left import tear_down_unless_needed_by
 from unikeras.pytest_plugin.messages import Address, Request, Start, address, warning_to_data
 
-# Options that are the main process' business: it has selected the tests, and starts no debugger and no workers here.
-MAIN_ONLY: dict[str, object] = {
-    "keyword": "",
-    "markexpr": "",
-    "deselect": None,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "cacheclear": False,
-    "usepdb": False,
-    "numprocesses": None,
-    "dist": "no",
-    "distload": False,
-    "looponfail": False,
-    "tx": [],
-}
+# Options that the main process has obeyed already: what tests put into pytest's cache stays there, and xdist starts nothing here.
+MAIN_ONLY: dict[str, object] = {"cacheclear": False, "dist": "no"}
 
 
 def main(channel: execnet.Channel) -> None:
@@ -42,9 +27,9 @@ def main(channel: execnet.Channel) -> None:
     os.setsid()  # Ctrl-C goes to the main process, which decides
     os.chdir(start["folder"])
     _send_output_to(start["log"])
-    with contextlib.suppress(OSError):  # the main process is gone
-        pytest.main(start["arguments"], plugins=[Worker(channel, start)])
-        channel.send(("finished", None))
+    worker = Worker(channel, start)
+    pytest.main(start["arguments"], plugins=[worker])
+    worker.tell("finished")
 
 
 def _send_output_to(log: str | None) -> None:
@@ -103,12 +88,17 @@ class Worker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self._channel.send(("ready", None))
+        self.tell("ready")
         for request in self._requests():
             session.testsfailed = request["failures"]
             self._run(request)
-            self._channel.send(("done", session.shouldstop or None))
+            self.tell("done", session.shouldstop or None)
         return True
+
+    def tell(self, kind: str, content: object = None) -> None:
+        """Sends a message."""
+        with contextlib.suppress(OSError):  # the main process is gone, which the next request that doesn't come shows
+            self._channel.send((kind, content))
 
     def _requests(self) -> Iterator[Request]:
         with contextlib.suppress(EOFError):  # the main process is gone
@@ -141,17 +131,17 @@ class Worker:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
-        self._channel.send(("report", data))
+        self.tell("report", data)
 
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, when: str) -> None:
         if when == "runtest":  # the others came up in the main process, too
-            self._channel.send(("warning", warning_to_data(warning_message)))
+            self.tell("warning", warning_to_data(warning_message))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         if isinstance(excinfo.value, pytest.exit.Exception):
-            self._channel.send(("exit", (str(excinfo.value.msg), excinfo.value.returncode)))
+            self.tell("exit", (str(excinfo.value.msg), excinfo.value.returncode))
         else:
-            self._channel.send(("interrupt", None))
+            self.tell("interrupt")
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        self._channel.send(("broken", str(excrepr)))
+        self.tell("broken", str(excrepr))

@@ -85,7 +85,7 @@ class Trainings:
         for line in self.process.stdout:
             if line != "ready\n":
                 return int(line)
-        raise AssertionError(self.log.read_text()[-2000:])
+        raise AssertionError(f"the process of {self.backend} ended: {self.process.wait()}; {self.log.read_text()[-2000:]}")
 
 
 TrainingsOn = Callable[[str], Trainings]

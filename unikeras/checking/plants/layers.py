@@ -448,6 +448,7 @@ def average_pool_is_max() -> None:
     "Dropout stays on at evaluation.",
     backend="torch",
     stage="forward",
+    layer="dropout",
     looks_like="dropout",
 )
 def dropout_at_evaluation() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras.checking.evidence import BATCH, EPOCHS
+from unikeras.checking.evidence import EPOCHS
 from unikeras.checking.plants import plant
 from unikeras.checking.plants.patching import wrap
 
@@ -19,6 +19,18 @@ def change_order(change: Callable[[Call, int, int, int], Any]) -> None:
     from unikeras import training
 
     wrap(training, "epoch_order", change)
+
+
+def change_batches(change: Callable[[list[Any]], list[Any]]) -> None:
+    """The training loop takes other batches than an epoch has; the evaluation takes its own as before."""
+    from unikeras import training
+
+    def batches(original: Call, order: Any, batch_size: int, first: int | None = None) -> list[Any]:
+        pieces = list(original(order, batch_size))
+        # Only training says where to begin. It counts steps, so with more or fewer of them it would begin at the wrong one.
+        return pieces if first is None else change(pieces)
+
+    wrap(training, "batches", batches)
 
 
 def change_schedule(change: Callable[[Any, int], float]) -> None:
@@ -41,7 +53,7 @@ def change_schedule(change: Callable[[Any, int], float]) -> None:
 )
 def batch_skipped() -> None:
     """An iterator is asked once more than it is used, as after resuming."""
-    change_order(lambda original, *key: np.delete(original(*key), slice(BATCH, 2 * BATCH)))
+    change_batches(lambda pieces: [*pieces[:1], *pieces[2:]])
 
 
 @plant(
@@ -53,12 +65,7 @@ def batch_skipped() -> None:
 )
 def batch_taken_twice() -> None:
     """A checkpoint that counts the batch it was written after as still to come."""
-
-    def order(original: Call, *key: int) -> Any:
-        indices = original(*key)
-        return np.concatenate((indices[:BATCH], indices))
-
-    change_order(order)
+    change_batches(lambda pieces: [*pieces[:1], *pieces])
 
 
 @plant(
@@ -106,7 +113,7 @@ def not_shuffled() -> None:
 )
 def training_drops_last_batch() -> None:
     """`drop_last=True`."""
-    change_order(lambda original, seed, epoch, count: original(seed, epoch, count)[: count // BATCH * BATCH])
+    change_batches(lambda pieces: [piece for piece in pieces if len(piece) == len(pieces[0])])
 
 
 @plant(

@@ -18,7 +18,10 @@ from unikeras.data.order import epoch_order
 from unikeras.events import Notice
 
 MARKED = 11  # the one sample of class 3, of 32
-OPTIONS = {"batch_size": 8, "epochs": 3, "checkpoint_every": "3steps", "optimizer": "sgd", "learning_rate": 1e-4, "log_every": 1}
+OPTIONS = {
+    "batch_size": 8, "epochs": 3, "checkpoint_every": "3steps", "optimizer": "sgd", "learning_rate": 1e-4, "schedule": "constant",
+    "log_every": 1,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,7 @@ def test_initial_weights_are_the_same_on_every_machine(probe: Probe) -> None:
     assert {model: str(reference[f"{model}:initial"]) for model in MODELS} == {
         "cnn": "8564ef9d8469fc321ba53ca692c970d8eacd0e19c3a0bcec33d1b7ff983454a2",
         "mlp": "a094b2635931cf582177adde6b385c328a072f05540b182dfbe6cc17b4aae495",
+        "probe": "28acb295e4817f78ae1b35ea05d6fb37861d837565254617d26a98cfb37cf598",
         "resnet8": "479af56a8b24ab2193cd4ae6ad5ccefef84488204c00e9d4ed68f8c42a22f79a",
         "simple-cnn": "3ab5957819cb9f672124e59cc31701fcf227eaafa134ad7ce62f36e4a7516c0e",
     }

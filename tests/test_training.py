@@ -77,7 +77,7 @@ def test_the_configuration_repeats_the_run(backend: str, digits_runs: Runs, tmp_
     run = uk.load_run(digits_runs[backend]["run"])
     config = yaml.safe_load((run.path / "config.yaml").read_text())
     assert set(config) == set(FIELDS) - {"output"}
-    assert (config["backend"], config["epochs"], config["learning_rate"]) == (backend, 20, 2e-3)
+    assert (config["backend"], config["epochs"], config["learning_rate"]) == (backend, 20, 3e-3)
 
 
 def test_the_configuration_gives_the_same_bits_again(backend: str, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Settings:
         TRAINING, 64, "Images in a training step; the last one of an epoch may be smaller."
     )
     optimizer: Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop"] = setting(TRAINING, "adam", "Update rule.")
-    learning_rate: Annotated[float, Gt(0)] = setting(TRAINING, 2e-3, "Learning rate, at its peak if it is scheduled.")
+    learning_rate: Annotated[float, Gt(0)] = setting(TRAINING, 3e-3, "Learning rate, at its peak if it is scheduled.")
     schedule: Literal["constant", "cosine", "step"] = setting(
         TRAINING, "cosine", "How the rate falls: not, along a cosine to 0, or to a tenth at 1/2 and at 3/4 of the steps."
     )

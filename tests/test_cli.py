@@ -211,7 +211,7 @@ def test_an_output_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_models_are_listed_and_summarised() -> None:
     names = {row["model"] for row in unikeras("models", "list", "--json").json["models"]}
-    assert names == {"cnn", "mlp", "resnet8", "simple-cnn"}
+    assert names == {"cnn", "mlp", "probe", "resnet8", "simple-cnn"}
     summary = unikeras("models", "summary", "cnn", "--json").json
     assert summary["parameters"] == 122570
     assert unikeras("models", "summary", "cnn", "--input-shape", "28x28x1").out.count("Conv2D") == 3

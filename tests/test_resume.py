@@ -22,6 +22,7 @@ OPTIONS: dict[str, Any] = {
     "dataset": "random:8x8x1:3:64",
     "batch_size": 8,
     "epochs": 4,
+    "schedule": "constant",
     "augment": "flip+shift",
     "checkpoint_every": "3steps",
     "log_every": 5,

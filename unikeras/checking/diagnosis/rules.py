@@ -90,12 +90,13 @@ def _of_adam(constants: dict[str, Any]) -> Iterator[Variant]:
 def _of_momentum(constants: dict[str, Any]) -> Iterator[Variant]:
     yield Variant("momentum in torch's convention: the velocity does not contain the learning rate", momentum="torch")
     yield Variant("dampened momentum", momentum="dampened")
-    for value in (0.99, 0.95, 0.8, 0.5, 0.0):
-        yield Variant(f"momentum {value:g} instead of {constants['momentum']:g}", {"momentum": value})
+    # Before the constants: from an empty velocity, plain momentum looks as Nesterov's with a momentum of 0 does.
     if "nesterov" in constants:
         yield Variant("plain momentum instead of Nesterov's", {"nesterov": False})
     else:
         yield Variant("Nesterov's momentum instead of the plain one", {"nesterov": True})
+    for value in (0.99, 0.95, 0.8, 0.5, 0.0):
+        yield Variant(f"momentum {value:g} instead of {constants['momentum']:g}", {"momentum": value})
 
 
 def _of_state(spec: OptimizerSpec) -> Iterator[Variant]:

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from unikeras import backends
 from unikeras.errors import SettingsError, nearest
 
-FILES = ("optimizers", "layers", "losses", "loops", "weights")
+FILES = (
+    "adam", "rmsprop", "momentum", "decay", "updates",
+    "layers", "normalization", "activations", "modes", "precision", "gradients",
+    "losses", "loops", "weights", "slots", "structure",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

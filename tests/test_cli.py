@@ -21,6 +21,7 @@ COMMANDS = [
     ["runs"],
     ["evaluate"],
     ["predict"],
+    ["check"],
     ["data"],
     ["data", "list"],
     ["data", "info"],

@@ -1,0 +1,36 @@
+"""The command line: parse, call `commands` or `check_command`, print, exit. A file per group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import rich_click as click
+
+from unikeras import __version__
+from unikeras.cli import checks, datasets, models, options, runs
+from unikeras.cli.groups import Group
+from unikeras.errors import UnikerasError
+from unikeras.printing import print_error
+
+click.rich_click.SHOW_METAVARS_COLUMN = False
+click.rich_click.APPEND_METAVARS_HELP = True
+click.rich_click.MAX_WIDTH = 120
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="unikeras %(version)s")
+def cli() -> None:
+    """Write a model once in Keras 3; train it on any backend; prove that the backends agree."""
+
+
+for _command in (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, checks.check, datasets.data, models.models):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Entry point of the `unikeras` command."""
+    try:
+        cli()
+    except UnikerasError as error:
+        print_error(error, options.debug)
+        sys.exit(error.exit_code)

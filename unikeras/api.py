@@ -157,18 +157,19 @@ def check(
     Raises:
         UnikerasError: the comparison could not be made.
     """
-    from unikeras import check_command, progress
+    from unikeras import check_command, check_request, progress
+    from unikeras.report import files
 
     names = backends if isinstance(backends, str) else ",".join(backends)
     given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     checked = resolve({**given, "model": str(model), "backend": names}, spell=lambda name: f"{name}=")
-    page = None if report is None else check_command.require_writable(Path(report))
-    request = check_command.make_request(
+    page = None if report is None else files.require_writable(Path(report))
+    request = check_request.make_request(
         checked, optimizer=optimizer, steps=steps, dtype=dtype, quick=quick, full=full, plant=plant
     )
     result = check_command.check(request, progress.make_display(quiet, json=False))
     if page is not None:
-        check_command.write_report(result, page)
+        files.write_check(result, page)
     return result
 
 

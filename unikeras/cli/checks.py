@@ -35,21 +35,22 @@ def check(
 
     Exit code 0: they agree; 1: they disagree; 2: they could not be compared.
     """
-    from unikeras import check_command, check_printing
+    from unikeras import check_command, check_printing, check_request
+    from unikeras.report import files
 
     if plant == "list":
-        rows = check_command.list_plants()
+        rows = check_request.list_plants()
         return print_json({"plants": rows}) if json else print_table(rows)
     values = given(options)
     extent = {name: values.pop(name) for name in ("optimizer", "steps", "dtype", "quick", "full") if name in values}
     named = {} if model is None else {"model": model}
     settings = resolve({**values, **named, "backend": backends})
-    request = check_command.make_request(settings, plant=plant, **extent)
+    request = check_request.make_request(settings, plant=plant, **extent)
     if report is not None:
-        check_command.require_writable(report)
+        files.require_writable(report)
     result = check_command.check(request, display(json, quiet))
     if report is not None:
-        check_command.write_report(result, report)
+        files.write_check(result, report)
     if json:
         print_json(result.to_dict())
     else:

@@ -76,6 +76,8 @@ def test_a_defect_of_keras_itself_is_found_and_named() -> None:
     first = answer.json["first_divergence"]
     assert (first["backend"], first["stage"], first["layer"], first["kind"]) == ("torch", "forward", "pool", "mistake")
     assert first["looks_like"] == "padding repeats the edge"
+    (defect,) = answer.json["defects"]
+    assert (defect["backend"], defect["layer"], defect["holds"]) == ("torch", "pool", True)
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -158,8 +158,8 @@ def test_a_defect_that_no_longer_holds_is_the_verdict_when_nothing_else_is_wrong
     defect = {
         "backend": "torch",
         "dtype": "float64",
-        "what": "coarse products",
-        "roundoff": 6e-8,
+        "layer": "pool",
+        "what": "averages over a repeated edge",
         "measured": 0.0,
         "holds": False,
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 from unikeras import backends, check_accuracy, commands, model_files
 from unikeras.backends import BackendInfo
-from unikeras.check_conclusion import conclude
+from unikeras.check_conclusion import Findings, conclude
 from unikeras.check_request import Request, plant_for, require_planted
 from unikeras.checking.result import CheckResult
 from unikeras.errors import BackendError
@@ -41,13 +41,13 @@ def check(request: Request, display: Display) -> CheckResult:
         try:
             reference = _make_reference(request, dataset, Path(folder), display)
             measured = _measure(request, chosen, Path(folder), display)
-            trajectory = _read_trajectory(Path(folder))
             accuracy = (
                 check_accuracy.measure(settings, chosen, dataset, Path(folder), _cores(), display) if request.full else None
             )
+            findings = Findings(reference, _read_trajectory(Path(folder)), measured, accuracy)
         finally:
             display.end_run()
-    return conclude(request, chosen, reference, measured, trajectory, accuracy, time.monotonic() - started)
+    return conclude(request, chosen, findings, time.monotonic() - started)
 
 
 def _make_reference(request: Request, dataset: Path, folder: Path, display: Display) -> dict[str, Any]:

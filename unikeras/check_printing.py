@@ -66,6 +66,8 @@ def _verdict(result: CheckResult) -> list[Text]:
         compared = sum(row["compared"] for row in result.table)
         who = f"{len(names)} backends agree" if len(names) > 1 else f"{names[0]} agrees with the reference"
         return [Text.assemble((who, "bold green"), f" in {compared:,} comparisons ({result.seconds:.0f} s)")]
+    if not result.divergences:
+        return [Text("the backends agree, but a known defect is gone", style="bold red"), *_defects(result, holds=False)]
     first = result.divergences[0]
     place = first["layer"] or first["name"]
     lines = [
@@ -75,12 +77,20 @@ def _verdict(result: CheckResult) -> list[Text]:
     ]
     if first["looks_like"]:
         lines.append(Text.assemble("  looks like: ", (first["looks_like"], "bold")))
+    lines += _defects(result, holds=True)
     others = list(dict.fromkeys(f"{d['backend']}: {d['stage']} {d['layer'] or d['name']}" for d in result.divergences[1:]))
     others = [other for other in others if other != f"{first['backend']}: {first['stage']} {place}"]
     if others:
         more = f" and {len(others) - 8} more" if len(others) > 8 else ""
         lines.append(Text(f"  further: {', '.join(others[:8])}{more}", style="dim"))
     return lines
+
+
+def _defects(result: CheckResult, holds: bool) -> list[Text]:
+    """A line for each known defect that holds, or for each that is gone."""
+    told = {(one["layer"], one["backend"], one["what"]) for one in result.defects if one["holds"] == holds}
+    words = "known" if holds else "no longer true, to be removed from unikeras/checking/known_defects.py"
+    return [Text(f"  {words}: {what} ({layer} on {backend})") for layer, backend, what in sorted(told)]
 
 
 def _size(place: dict[str, Any]) -> str:

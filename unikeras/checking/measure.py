@@ -9,6 +9,7 @@ from typing import Any
 
 from unikeras.checking import (
     diagnosis,
+    known_defects,
     plants,
     stage_forward,
     stage_gradients,
@@ -32,7 +33,7 @@ def measure(emit: Emit, folder: str, backend: str, dtype: str, plant: str | None
 
     Returns:
         The `figures`, as dictionaries; the `losses` of the trajectory, and `exact_is_right`, whether those of float64 keep to its
-        envelope, or null where float32 raised no suspicion.
+        envelope, or null where float32 raised no suspicion; the known `defects` of the framework that concern the model.
     """
     if plant is not None:
         plants.find(plant).apply()
@@ -49,8 +50,12 @@ def measure(emit: Emit, folder: str, backend: str, dtype: str, plant: str | None
         if dtype != "mixed_bfloat16":
             emit(Stage(backend, dtype, "trajectory", 0.85))
             losses, exact_is_right = stage_trajectory.measure(subject, exact)
-    figures = [figure.to_dict() for figure in subject.figures]
-    return {"figures": figures, "losses": losses, "exact_is_right": exact_is_right}
+    return {
+        "figures": [figure.to_dict() for figure in subject.figures],
+        "losses": losses,
+        "exact_is_right": exact_is_right,
+        "defects": known_defects.find(subject),
+    }
 
 
 @dataclasses.dataclass(frozen=True)

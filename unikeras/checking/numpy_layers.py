@@ -115,6 +115,13 @@ def average_pool(
     return np.asarray(total / (math.prod(size) if count_padding else present))
 
 
+def edge_average(config: dict[str, Any], x: np.ndarray) -> np.ndarray:
+    """Mean of each field over an input whose edge is repeated, as Keras 3.15 computes it on torch."""
+    size, strides = pair(config["pool_size"]), pair(config["strides"] or config["pool_size"])
+    repeated = np.pad(x, ((0, 0), *paddings(x, config, size, strides), (0, 0)), mode="edge")
+    return average_pool({**config, "padding": "valid"}, {}, repeated)
+
+
 def _spatial_axes(x: np.ndarray) -> tuple[int, ...]:
     return tuple(range(1, x.ndim - 1))
 

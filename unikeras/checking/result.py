@@ -18,6 +18,7 @@ class CheckResult:
         agree: Whether all backends agree in everything that was compared.
         first_divergence: Where the first backend parts: backend, stage, layer, kind, looks_like; None if none does.
         divergences: All places that disagree, in the order of stages; fields as of `first_divergence`, and the figures.
+        defects: Known defects of the frameworks that concern the model; where one no longer `holds`, `agree` is false.
         table: A row for each backend, dtype and stage: verdict, worst ratio of error to bound, and where.
         trajectory: Losses of the free runs, with the envelope of the twins and the horizon.
         reference: What the reference was, and how far it could be confirmed independently.
@@ -40,6 +41,7 @@ class CheckResult:
     seconds: float
     command: str
     accuracy: dict[str, Any] | None = None
+    defects: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def __bool__(self) -> bool:
         return self.agree

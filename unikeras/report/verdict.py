@@ -65,8 +65,11 @@ def _facts(first: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _failure(defects: list[dict[str, Any]]) -> dict[str, Any]:
     """Nothing parts, and still the check did not pass: a known defect is gone."""
     gone = [defect for defect in defects if not defect["holds"]]
-    told = [f"{one['backend']}, {one['dtype']}: {one['what']} (measured now: {words.number(one['measured'])})." for one in gone]
-    cure = "Remove it from the list of known defects, so that nothing is allowed for any more."
+    told = [
+        f"{one['layer']} on {one['backend']}, {one['dtype']}: {one['what']} (error now: {words.number(one['measured'])})."
+        for one in gone
+    ]
+    cure = "Remove it from unikeras/checking/known_defects.py: nobody has to be warned of it any more."
     return {
         "state": "defect",
         "headline": "The backends agree, but a known defect no longer holds" if gone else "The check did not pass",

@@ -113,13 +113,7 @@ def _pool(config: dict[str, Any], w: Weights, x: np.ndarray, training: bool) -> 
     yield "the maximum instead of the average", lambda: nl.max_pool(config, w, x)
     yield "the average instead of the maximum", lambda: nl.average_pool(config, w, x)
     yield "padding counts in the average", lambda: nl.average_pool(config, w, x, count_padding=True)
-    yield "padding repeats the edge", lambda: nl.average_pool({**config, "padding": "valid"}, w, _edge_padded(config, x))
-
-
-def _edge_padded(config: dict[str, Any], x: np.ndarray) -> np.ndarray:
-    """The input as Keras 3.15 pads it on torch for an average with `same` padding."""
-    size, strides = nl.pair(config["pool_size"]), nl.pair(config["strides"] or config["pool_size"])
-    return np.pad(x, ((0, 0), *nl.paddings(x, config, size, strides), (0, 0)), mode="edge")
+    yield "padding repeats the edge", lambda: nl.edge_average(config, x)
 
 
 def _flatten(config: dict[str, Any], w: Weights, x: np.ndarray, training: bool) -> Iterator[Hypothesis]:

@@ -3,7 +3,8 @@
     python benchmarks/check_plants.py [NAME…]
 
 Each fault is planted into the model `probe` on its backend, and judged without the noise of others. A backend's process
-loads its framework once and forks for each fault. Prints a JSON object per fault, then a summary; exit code 1 if one was not found.
+loads its framework once and forks for each fault. Prints a JSON object per fault, then a summary; exit code 1 if one was not
+found.
 """
 
 from __future__ import annotations

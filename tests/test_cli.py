@@ -29,6 +29,7 @@ COMMANDS = [
     ["models"],
     ["models", "list"],
     ["models", "summary"],
+    ["bench"],
 ]
 HEAVY = "{'keras', 'torch', 'tensorflow', 'jax', 'sklearn'}"
 

@@ -1,7 +1,7 @@
 """What crosses the process boundary, in both directions: one JSON object a line, never pickle.
 
-The parent writes one `Job` to the worker's standard input, and later perhaps the line `stop`. The worker writes events to a pipe
-of their own, for standard output belongs to the frameworks; the last event is `Finished`, `Stopped` or `Failed`.
+The parent writes one `Job` to the worker's standard input, and later perhaps lines such as `stop`. The worker writes events to a
+pipe of their own, for standard output belongs to the frameworks; the last event is `Finished`, `Stopped` or `Failed`.
 """
 
 from __future__ import annotations
@@ -126,6 +126,31 @@ class Stage(Event):
     dtype: str
     stage: str
     share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Contending(Event):
+    """A contender of a benchmark is ready to race.
+
+    Attributes:
+        variant: The settings that it chose for itself, in words.
+        seconds: Of its start, by part: import (since the launch), build, first_step.
+        losses: Of its first steps, which must be those of the other contenders.
+        evaluation: Images a second.
+    """
+
+    variant: str
+    seconds: dict[str, float]
+    losses: list[float]
+    evaluation: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Block(Event):
+    """A contender's turn is over, in which it trained on so many images."""
+
+    seconds: float
+    images: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from unikeras import backends, history, model_files, provenance, run, training, weights
 from unikeras.backends.base import Backend
+from unikeras.bench import contender
 from unikeras.checking import measure as check_measure
 from unikeras.checking import reference as check_reference
 from unikeras.data import prepare as data_prepare
@@ -107,6 +108,7 @@ def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) 
 
 JOBS: dict[str, Callable[..., Any]] = {
     **{job.__name__: job for job in (train, evaluate, predict, prepare, inspect, summarize)},
+    "bench": contender.contend,
     "check_reference": check_reference.make,
     "check_measure": check_measure.measure,
 }

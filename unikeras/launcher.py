@@ -15,7 +15,7 @@ from typing import Any
 from unikeras import faults
 from unikeras.backends import BackendInfo
 from unikeras.errors import UnikerasError, WorkerDiedError, WorkerError
-from unikeras.events import Event, Failed, Finished, Job, Stopped
+from unikeras.events import Alive, Event, Failed, Finished, Job, Stopped
 from unikeras.interruption import StopSignals
 
 LOG_LINES = 20  # of the log's end that go with the error of a worker that died
@@ -71,10 +71,7 @@ def run_job(
         KeyboardInterrupt: Ctrl-C; an `Interruption` if the training has stopped as asked.
     """
     with _worker(environment, log, lock) as (process, events):
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died at once; its exit status says more
-            process.stdin.write(job.encode() + "\n")
-            process.stdin.flush()
+        _say(process, job.encode())
         with StopSignals(process, heeded=lock is not None) as signals:
             for line in _lines(events):
                 event = Event.decode(line)
@@ -86,6 +83,46 @@ def run_job(
                     raise UnikerasError.from_dict(event.error)
                 on_event(event)
         raise _death(process, log, asked_to_stop=signals.received is not None)
+
+
+class Conversation:
+    """A worker that is told what to do next, again and again."""
+
+    def __init__(self, process: subprocess.Popen[str], events: int, log: Path) -> None:
+        self._process, self._lines, self._log = process, _lines(events), log
+
+    def say(self, order: str) -> None:
+        """Gives it an order: see `unikeras.orders`."""
+        _say(self._process, order)
+
+    def hear(self) -> Event:
+        """Its next event, other than a sign of life.
+
+        Raises:
+            UnikerasError: what it reported; a `WorkerDiedError` if it died without a word or fell silent.
+        """
+        for line in self._lines:
+            event = Event.decode(line)
+            if isinstance(event, Failed):
+                raise UnikerasError.from_dict(event.error)
+            if not isinstance(event, Alive):
+                return event
+        raise _death(self._process, self._log, asked_to_stop=False)
+
+
+@contextlib.contextmanager
+def conversation(job: Job, environment: Mapping[str, str], log: Path) -> Iterator[Conversation]:
+    """Starts a job in a worker of its own and lets the caller talk with it; the worker is gone when this ends."""
+    with _worker(environment, log, lock=None) as (process, events):
+        _say(process, job.encode())
+        yield Conversation(process, events, log)
+
+
+def _say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it has died; its exit status says more
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
 
 
 @contextlib.contextmanager

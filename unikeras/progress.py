@@ -32,6 +32,12 @@ class Display:
     def begin_check(self, workers: int) -> None:
         """A check is about to start, in which so many workers will take part."""
 
+    def begin_bench(self, stages: int) -> None:
+        """A benchmark is about to start, which will come to so many stages."""
+
+    def bench_progress(self, stage: str) -> None:
+        """A benchmark has come to its next stage, in words."""
+
     def end_run(self) -> None:
         """The worker is gone, whether it succeeded or not."""
 
@@ -63,6 +69,9 @@ class Lines(Display):
             self.line(epoch_line(self.backend, self.epochs, event.row))
         elif isinstance(event, events.Stage):
             self._announce_stage(event)
+
+    def bench_progress(self, stage: str) -> None:
+        self.line(stage)
 
     def line(self, text: str) -> None:
         """Prints a line as it is, without wrapping."""
@@ -98,6 +107,14 @@ class Live(Lines):
         self.shares: dict[tuple[str, str], float] = {}
         self._open("checking")
         self._update(total=1.0)
+
+    def begin_bench(self, stages: int) -> None:
+        self._open("[bold]bench[/]")
+        self._update(total=stages, completed=-1)  # the first stage begins at zero
+
+    def bench_progress(self, stage: str) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task, advance=1, description=f"[bold]bench[/] {stage}")
 
     def end_run(self) -> None:
         if self.bar is not None:

@@ -3,7 +3,8 @@
 - Environment: what has to be set before a framework is imported (`launcher.child_environment`): KERAS_BACKEND, thread counts,
   allocator, log levels.
 - Standard input: one line, an `events.Job`. After that it only has to stay open: when it closes, the parent is gone, and
-  the worker ends at once. A line `stop` asks a training to finish its step, save a checkpoint and report `Stopped`.
+  the worker ends at once. A line `stop` asks a training to finish its step, save a checkpoint and report `Stopped`; other
+  lines are for jobs that are told what to do next (`orders`).
 - EVENTS_FD: a pipe on which the worker writes `events.Event` lines, at least one every `ALIVE_SECONDS`. The last is `Finished`
   with the job's result, `Stopped`, or `Failed` with an error of the tree in `errors.py`. A worker that ends without any has died.
 - LOCK_FD, if given: the run folder's lock. It is only held open, so that nobody else works on the run while this process lives.
@@ -21,7 +22,7 @@ import threading
 import time
 import traceback
 
-from unikeras import faults, stopping
+from unikeras import faults, orders, stopping
 from unikeras.errors import UnikerasError, WorkerError
 from unikeras.events import Alive, Emit, Event, Failed, Finished, Job, Stopped
 
@@ -78,6 +79,8 @@ def _listen() -> None:
     for line in sys.stdin:
         if line == "stop\n":
             stopping.requested.set()
+        else:
+            orders.received.put(line.rstrip("\n"))
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""The command line: parse, call `commands` or `check_command`, print, exit. A file per group of commands."""
+"""The command line: parse, call `commands`, `check_command` or `bench_command`, print, exit. A file per group of commands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import rich_click as click
 
 from unikeras import __version__
-from unikeras.cli import checks, datasets, models, options, runs
+from unikeras.cli import benchmarks, checks, datasets, models, options, runs
 from unikeras.cli.groups import Group
 from unikeras.errors import UnikerasError
 from unikeras.printing import print_error
@@ -23,7 +23,8 @@ def cli() -> None:
     """Write a model once in Keras 3; train it on any backend; prove that the backends agree."""
 
 
-for _command in (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, checks.check, datasets.data, models.models):
+TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict)
+for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models):
     cli.add_command(_command)
 
 

@@ -1,0 +1,108 @@
+"""`unikeras bench`: who races against whom, what the rounds say, and real races of a small model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support import MODEL_FILES, unikeras
+
+from unikeras.bench_request import make_request
+from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
+from unikeras.errors import UnikerasError
+from unikeras.settings import Settings
+
+SMALL = ("--model", "mlp", "--dataset", "random:8x8x1:3:512", "--batch-size", 64, "--rounds", 2, "--json")
+
+
+def test_rivals_are_of_the_same_framework() -> None:
+    request = make_request(Settings(backend="torch,native-torch,tensorflow"), against="keras-fit,hand")
+    assert set(request.pairs) == {
+        ("torch", "native-torch"),
+        ("torch", "keras fit on torch"),
+        ("torch", "hand-written torch"),
+        ("native-torch", "keras fit on torch"),
+        ("native-torch", "hand-written torch"),
+        ("tensorflow", "keras fit on tensorflow"),
+        ("tensorflow", "hand-written tensorflow"),
+    }
+    names = [contestant.name for contestant in request.contestants]
+    assert len(names) == len(set(names)) == 8
+    assert names[-1] == "torch again"
+    assert {name for name, rival in request.pairs} | {rival for _, rival in request.pairs} <= set(names)
+
+
+def test_a_model_without_native_siblings_races_without_them() -> None:
+    settings = Settings(backend="torch", model=str(MODEL_FILES / "layers_zoo.py"))
+    assert [one.name for one in make_request(settings).contestants] == ["torch", "keras fit on torch", "torch again"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"against": "kerasfit"}, "--against can't be 'kerasfit'"),
+        ({"batch_sizes": "64,0"}, "--batch-size can't be '64,0'"),
+        ({"batch_sizes": "large"}, "--batch-size can't be 'large'"),
+    ],
+)
+def test_wrong_values_are_named(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UnikerasError, match=message):
+        make_request(Settings(), **options)
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    """A machine that becomes three times slower in mid-race changes no ratio."""
+    slow = [1.0] * 8 + [3.0] * 7
+    found = ratio(slow, [2 * seconds for seconds in slow])
+    assert (found.median, found.low, found.high) == (2.0, 2.0, 2.0)
+    assert slowdown([slow]) == 3.0
+
+
+def test_the_interval_of_a_ratio_covers_the_rounds_spread() -> None:
+    found = ratio([1.0] * 15, [1.0, 1.1, 1.2, 1.3, 1.4] * 3)
+    assert found.median == pytest.approx(1.2)
+    assert 1.0 < found.low < 1.2 < found.high < 1.4
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1.06, 1.2, "faster"),
+        (1.01, 1.2, "no difference"),
+        (0.8, 0.94, "slower"),
+        (0.8, 0.97, "no difference"),
+        (0.9, 1.1, "no difference"),
+    ],
+)
+def test_only_what_lies_outside_of_the_noise_is_a_difference(low: float, high: float, expected: str) -> None:
+    noise = Ratio(1.0, 0.98, 1.05)
+    assert verdict(Ratio((low + high) / 2, low, high), noise) == expected
+
+
+def test_a_race_has_every_figure_of_every_contestant() -> None:
+    options = ("--backends", "native-torch,native-tensorflow", "--against", "keras-fit,hand")
+    answer = unikeras("bench", *options, *SMALL)
+    assert answer.code == 0, answer
+    (race,) = answer.json["races"]
+    rounds = {row["name"]: row["rounds"] for row in race["contestants"]}
+    rivals = ["keras fit on torch", "keras fit on tensorflow", "hand-written torch", "hand-written tensorflow"]
+    assert list(rounds) == ["native-torch", "native-tensorflow", *rivals, "native-torch again"]
+    for row in race["contestants"]:
+        assert all(row[name] > 0 for name in row if name.endswith(("seconds", "per_second", "_mb"))), row
+        assert len(row["rounds"]) == 2
+    assert len(race["ratios"]) == 4
+    for row in race["ratios"]:
+        ratios = [other / own for own, other in zip(rounds[row["contestant"]], rounds[row["rival"]], strict=True)]
+        assert min(ratios) * 0.999999 <= row["low"] <= row["median"] <= row["high"] <= max(ratios) * 1.000001
+
+
+def test_contestants_that_train_something_else_do_not_race(tmp_path: Path) -> None:
+    for path in MODEL_FILES.glob("linear*.py"):
+        (tmp_path / path.name).write_text(path.read_text())
+    sibling = tmp_path / "linear_torch.py"
+    sibling.write_text(sibling.read_text() + '\n\ninitializers = {"conv/kernel": "he_normal"}\n')
+    options = ("--model", tmp_path / "linear.py", "--dataset", "random:1x1x4:3:512", "--batch-size", 64, "--rounds", 1)
+    answer = unikeras("bench", "--backends", "native-tensorflow,native-torch", "--against", "none", *options)
+    assert answer.code == 1, answer
+    assert "native-torch trains something else than native-tensorflow: at step 1 its loss is" in answer.err
+    assert "`unikeras check` tells where backends part" in answer.err

@@ -1,0 +1,87 @@
+"""What contenders have in common, and the job that runs one of them."""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import time
+from pathlib import Path
+from typing import Any
+
+from unikeras.bench.turns import Over, Turns
+from unikeras.bench.workload import Workload
+from unikeras.data.dataset import Dataset
+from unikeras.events import Contending, Emit
+from unikeras.recorder import peak_memory_mb
+from unikeras.settings import validate
+
+LOSSES = 3  # steps whose losses are compared before anything is timed
+EVALUATIONS = 3  # passes; the first one compiles and is not counted
+
+
+class Contender(abc.ABC):
+    """One way to train a workload.
+
+    Attributes:
+        variant: The choice among its own settings that it made, in words; "" if it has none.
+    """
+
+    variant: str = ""
+
+    @abc.abstractmethod
+    def __init__(self, workload: Workload, emit: Emit) -> None:
+        """Builds the model with the workload's initial weights."""
+
+    @abc.abstractmethod
+    def step(self, inputs: Any, labels: Any) -> float:
+        """A step on a batch of uint8 samples, for its loss."""
+
+    @abc.abstractmethod
+    def evaluate(self) -> None:
+        """A pass over the training samples in inference mode, with loss and accuracy, and waits for its end."""
+
+    @abc.abstractmethod
+    def wait(self) -> None:
+        """Until the device has nothing left to do."""
+
+    @abc.abstractmethod
+    def train(self, turns: Turns) -> None:
+        """Trains as its users do, in random order over all samples again and again, until there are no more turns."""
+
+
+def contend(emit: Emit, module: str, settings: dict[str, Any], dataset: str, folder: str, launched_at: float) -> dict[str, float]:
+    """Runs the contender of `unikeras.bench.MODULE`; returns its peak memory.
+
+    Reports `Contending` when it is ready to race, and a `Block` after each turn.
+    """
+    chosen = validate(settings, {})
+    contender_class: type[Contender] = importlib.import_module(f"unikeras.bench.{module}").load(chosen.backend)
+    imported = time.time() - launched_at
+    workload = Workload(chosen, Dataset.open(Path(dataset)), Path(folder))
+    started = time.perf_counter()
+    contender = contender_class(workload, emit)
+    built = time.perf_counter()
+    losses, first_step = [], 0.0
+    for inputs, labels in workload.first_batches(LOSSES):
+        losses.append(contender.step(inputs, labels))
+        first_step = first_step or time.perf_counter() - built
+    seconds = {"import": imported, "build": built - started, "first_step": first_step}
+    emit(Contending(contender.variant, seconds, losses, _evaluation_rate(contender, workload)))
+    turns = Turns(emit, contender.wait)
+    try:
+        turns.begin()
+        contender.train(turns)
+    except Over:
+        pass
+    return {"peak_memory_mb": peak_memory_mb()}
+
+
+def _evaluation_rate(contender: Contender, workload: Workload) -> float:
+    """Images a second, the best of some passes."""
+    contender.evaluate()
+    rates = []
+    for _ in range(EVALUATIONS - 1):
+        started = time.perf_counter()
+        contender.evaluate()
+        rates.append(len(workload.data.train.y) / (time.perf_counter() - started))
+    return max(rates)

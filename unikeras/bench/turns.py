@@ -1,0 +1,59 @@
+"""How contenders take turns: all processes live side by side, and only the one whose turn it is computes."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+
+from unikeras import orders
+from unikeras.events import Block, Emit
+
+
+class Over(Exception):  # noqa: N818 - nothing went wrong
+    """There are no more turns."""
+
+
+class Turns:
+    """The turns of one contender, which calls `step_done` after every step and notices nothing else.
+
+    Args:
+        wait: Waits until the device has done everything that was handed to it.
+    """
+
+    def __init__(self, emit: Emit, wait: Callable[[], object]) -> None:
+        self._emit, self._wait = emit, wait
+        self._left = 0
+        self._images = 0
+        self._started = 0.0
+
+    def begin(self) -> None:
+        """Waits for the first turn.
+
+        Raises:
+            Over: there is none.
+        """
+        self._await()
+
+    def step_done(self, images: int, steps: int = 1) -> None:
+        """Steps have been handed to the device; at the end of the turn, waits for them, reports, and waits for the next turn.
+
+        Raises:
+            Over: there is no next turn.
+        """
+        self._left -= steps
+        self._images += images
+        if self._left <= 0:
+            self._wait()
+            self._emit(Block(time.perf_counter() - self._started, self._images))
+            self._await()
+
+    def _await(self) -> None:
+        try:
+            order = orders.received.get(timeout=orders.PATIENCE_SECONDS)
+        except queue.Empty:
+            raise Over from None
+        if order == "end":
+            raise Over
+        self._left, self._images = int(order), 0
+        self._started = time.perf_counter()

@@ -1,0 +1,50 @@
+"""The command that measures speed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import rich_click as click
+
+from unikeras.cli.options import PLACES, debug_option, display, given, json_option, options_of, quiet_option
+from unikeras.printing import console, print_json
+from unikeras.settings import resolve
+
+
+@click.command()
+@click.option("--backends", metavar="B,B", default="all", show_default=True, help="Backends to measure, or all installed ones.")
+@options_of("model")
+@click.option("--dataset", metavar="TEXT", help="Dataset to train on. [default: random:32x32x3:10:20480, as large as CIFAR-10's]")
+@options_of("image_size")
+@click.option("--batch-size", "batch_sizes", metavar="N,N", help="Images in a step, one race for each. [default: 64,256]")
+@click.option(
+    "--against",
+    metavar="NAME,NAME|none",
+    help="What to race against: keras-fit, hand (written in the framework alone), lightning, bare (the backend's step without "
+    "a loop around it). [default: keras-fit,hand]",
+)
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N", help="In each, all have two turns."
+)
+@options_of("optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment", *PLACES)
+@json_option
+@quiet_option
+@debug_option
+def bench(
+    backends: str, batch_sizes: str | None, against: str | None, rounds: int, json: bool, quiet: bool, **options: Any
+) -> None:
+    """Measure how fast backends train, beside stock Keras and loops written by hand.
+
+    Each contestant is a process of its own. All start from the same weights and must have the same losses; then they take turns
+    of half a second, in random order, and the ratios of their speeds are taken round by round. The first backend runs twice: what
+    parts it from itself is noise, and nothing is called faster within it. Measure on a machine that does nothing else.
+    """
+    from unikeras import bench_command, bench_printing, bench_request
+
+    settings = resolve({**given(options), "backend": backends})
+    request = bench_request.make_request(settings, batch_sizes=batch_sizes, against=against, rounds=rounds)
+    result = bench_command.bench(request, display(json, quiet))
+    if json:
+        print_json(result)
+    else:
+        bench_printing.print_result(result, console())

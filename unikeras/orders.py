@@ -1,0 +1,9 @@
+"""What the parent says to a worker after its job, other than to stop. Filled by the thread that reads standard input."""
+
+from __future__ import annotations
+
+import queue
+
+PATIENCE_SECONDS = 3600.0  # the longest wait between two orders
+
+received: queue.SimpleQueue[str] = queue.SimpleQueue()

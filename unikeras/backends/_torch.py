@@ -59,6 +59,10 @@ class TorchSteps(base.Backend):
     def penalty(self) -> torch.Tensor | float:
         """What the model's layers add to the loss."""
 
+    def training_pass(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """Logits in training mode, and the penalty."""
+        return self.forward(inputs, training=True), self.penalty()
+
     @abc.abstractmethod
     def tensor(self, name: str) -> torch.Tensor:
         """The parameter of a canonical name."""
@@ -157,8 +161,9 @@ class TorchSteps(base.Backend):
     def _differentiate(self, inputs: np.ndarray, labels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Loss, logits and targets of a batch; the gradients are then in the parameters."""
         targets = torch.from_numpy(labels).to(DEVICE)
-        logits = self.forward(self.to_device(inputs), training=True).to(self.dtype)
-        loss = self.loss(targets, logits) + self.penalty()
+        outputs, penalty = self.training_pass(self.to_device(inputs))
+        logits = outputs.to(self.dtype)
+        loss = self.loss(targets, logits) + penalty
         loss.backward()
         return loss, logits, targets
 

@@ -1,0 +1,129 @@
+"""Keras on torch runs graphs of its models, which compute what the models do; those that can't be captured run as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+INPUTS = {"shape": [18, 18, 3], "dtype": "uint8", "class_names": ["a", "b", "c"], "scale": 1 / 255, "offset": 0.0}
+pytestmark = pytest.mark.each_backend(uses_keras=True)
+
+LAYER = """
+import random
+import keras
+import torch
+
+class Own(keras.layers.Layer):
+    def call(self, x):
+        {body}
+
+def build(shape, classes):
+    layers = [keras.layers.Flatten(), keras.layers.Dense(4), Own(), keras.layers.Dense(classes)]
+    return keras.Sequential([keras.Input(shape), *layers])
+"""
+UNFIT = {
+    "reads a tensor in Python": "return x if float(x.detach().mean()) > 1e9 else x * 2",
+    "keeps gradients away": "with torch.no_grad():\n            return x * 2",
+    "draws in Python": "return x * random.random()",
+}
+
+
+@pytest.fixture(autouse=True)
+def needs_torch(backend: str) -> None:
+    if backend != "torch":
+        pytest.skip("graphs are for Keras on torch")
+
+
+def make(model: str | Path, dtype: str = "float32") -> Any:
+    from unikeras.factory import make_backend
+    from unikeras.settings import Settings
+
+    return make_backend(Settings(backend="torch", model=str(model), dtype=dtype), "torch", INPUTS)
+
+
+def batch(size: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (size, 18, 18, 3), dtype=np.uint8), rng.integers(0, 3, size)
+
+
+def without_graphs(model: Any) -> Any:
+    """The same backend, which calls its model layer by layer."""
+    for size in (16, 5):
+        model.captured.graphs[model.to_device(batch(size)[0]).shape] = None
+    return model
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "simple-cnn", "resnet8", "probe"])
+def test_bundled_models_run_as_graphs_for_every_size_of_batch(model: str) -> None:
+    captured = make(model)
+    for size in (16, 5, 16):
+        captured.train_step(*batch(size), 1e-3)
+    assert [graph is not None for graph in captured.captured.graphs.values()] == [True, True]
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "simple-cnn"])
+def test_a_graph_takes_the_model_s_steps_to_the_bit(model: str) -> None:
+    captured, plain = make(model), without_graphs(make(model))
+    for size in (16, 5, 16):
+        losses = [float(one.train_step(*batch(size), 1e-2)) for one in (captured, plain)]
+        assert losses[0] == losses[1]
+    for name, array in plain.weights().items():
+        np.testing.assert_array_equal(captured.weights()[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("model", ["resnet8", "probe"])
+def test_fused_normalisation_differs_by_rounding_only(model: str) -> None:
+    captured, plain = make(model, "float64"), without_graphs(make(model, "float64"))
+    for one in (captured, plain):
+        one.disable_dropout()
+    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
+    assert loss == pytest.approx(expected_loss, rel=1e-13)
+    largest = max(np.abs(array).max() for array in expected.values())
+    for name, array in expected.items():
+        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-13 * largest, err_msg=name)
+    for name, array in plain.weights().items():  # the moving statistics among them
+        np.testing.assert_allclose(captured.weights()[name], array, rtol=1e-12, atol=1e-15, err_msg=name)
+
+
+def test_masks_of_dropout_are_drawn_anew_at_each_step_from_the_saved_generator() -> None:
+    model = make("probe")
+    start = model.weights()
+
+    def loss() -> float:
+        model.load_weights(start)
+        return float(model.gradients(*batch())[0])
+
+    state = model.random_state()
+    first, second = loss(), loss()
+    assert first != second
+    model.load_random_state(state)
+    assert (loss(), loss()) == (first, second)
+
+
+@pytest.mark.parametrize("reason", UNFIT)
+def test_a_model_that_is_no_graph_runs_as_it_is_and_says_so(
+    reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(LAYER.format(body=UNFIT[reason]))
+    model = make(file)
+    for _ in range(2):
+        assert np.isfinite(float(model.train_step(*batch(), 1e-3)))
+    assert list(model.captured.graphs.values()) == [None]
+    assert capsys.readouterr().out.count("unikeras: the model is called layer by layer, without a graph") == 1
+
+
+def test_the_penalty_of_layers_is_part_of_the_graph(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        "import keras\ndef build(shape, classes):\n    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(),"
+        " keras.layers.Dense(4, kernel_regularizer='l2', activity_regularizer='l1'), keras.layers.Dense(classes)])\n"
+    )
+    captured, plain = make(file), without_graphs(make(file))
+    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
+    assert next(iter(captured.captured.graphs.values())) is not None
+    assert loss == expected_loss
+    assert all(np.array_equal(gradients[name], array) for name, array in expected.items())

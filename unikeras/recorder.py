@@ -79,7 +79,8 @@ class Recorder:
 
     Args:
         path: metrics.jsonl, which gets a row per logged step and per epoch.
-        launched_at: time.time() when the worker was launched; the start-up ends with the first step.
+        launched_at: time.monotonic(), which all processes of a machine share, when the worker was launched; the start-up ends
+            with the first step.
     """
 
     def __init__(
@@ -217,7 +218,7 @@ class Recorder:
     def _end_startup(self) -> None:
         """The first step compiles: it belongs to the start-up, and the clock of steady training starts after it."""
         self.is_warm = True
-        self.books.startup_seconds += time.time() - self.launched_at
+        self.books.startup_seconds += time.monotonic() - self.launched_at
         self.epoch_started = time.perf_counter() - self.books.epoch_seconds
         self.books.epoch_samples -= len(self.recent[-1].indices)
 

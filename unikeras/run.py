@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import json
 import re
 from pathlib import Path
@@ -108,10 +109,15 @@ def checkpoint_paths(folder: Path) -> list[Path]:
 
 
 def new_folder_name(settings: Settings, backend: str | None) -> Path:
-    """Default place of a run: runs/TIME-MODEL-DATASET-BACKEND in the current folder."""
-    time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    parts = [time, Path(settings.model).stem, Path(settings.dataset).stem.partition(":")[0], backend]
-    return Path("runs") / "-".join(part for part in parts if part)
+    """Default place of a run: runs/TIME-MODEL-DATASET-BACKEND in the current folder, with a number where that is taken."""
+    parts = [_now(), Path(settings.model).stem, Path(settings.dataset).stem.partition(":")[0], backend]
+    name = "-".join(part for part in parts if part)
+    candidates = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(folder for folder in (Path("runs") / candidate for candidate in candidates) if not folder.exists())
+
+
+def _now() -> str:
+    return datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
 
 
 def make_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
     Returns:
         JSON values: `run` (its folder); `state`; `backend`, `model`, `dataset`; `epoch` and `step` of the last row written and
         `epochs` planned; `checkpoint`, the step that a resume goes on from, or None; `silent_seconds` since the last sign of
-        life.
+        life, by the clock of the day.
         The state is `running` (a process holds the run's lock), `finished`, `resumable` (from a checkpoint) or `crashed` (before
         its first one: it would start again).
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import backends, history, model_files, provenance, run, training, weights
+from unikeras import backends, history, model_files, model_warnings, provenance, run, training, weights
 from unikeras.backends.base import Backend
 from unikeras.bench import contender
 from unikeras.checking import measure as check_measure
@@ -40,6 +40,8 @@ def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launc
         steps_per_epoch = math.ceil(len(data.train.y) / chosen.batch_size)
         parameters = sum(array.size for array in backend.weights().values())
         emit(Started(backend.device, parameters, steps_per_epoch, initial))
+        for warning in model_warnings.softmax(backend):
+            emit(Notice(warning))
         recorder = Recorder(backend, run_folder / run.METRICS, emit, steps_per_epoch, chosen.log_every, launched_at)
         session = Session(backend, chosen, run_folder, recorder, emit)
         _begin(session, _provenance(chosen, backend, data, inputs, initial), emit)
@@ -92,7 +94,7 @@ def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) 
     from unikeras.backends import _keras
 
     inputs = {"shape": input_shape, "dtype": "uint8", "class_names": [""] * num_classes, "scale": 1.0, "offset": 0.0}
-    _, built = _keras.build_model(make_spec(Settings(model=model), model_files.locate(model), inputs))
+    _, built, _ = _keras.build_model(make_spec(Settings(model=model), model_files.locate(model), inputs))
     layers = [
         {
             "name": layer.name,

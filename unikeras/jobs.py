@@ -128,7 +128,7 @@ def _restore(finished: Run, backend: str, emit: Emit) -> Backend:
 def _begin(session: Session, now: dict[str, Any], emit: Emit) -> None:
     """Starts the run, or goes on with it; only here do its files change, for until here it may have been refused."""
     file = session.folder / run.PROVENANCE
-    before = run.read_json(file) if file.is_file() else now
+    before = Run(session.folder).provenance if file.is_file() else now
     history.require_same(before, now)
     if not session.load_newest():
         if before is not now:
@@ -145,6 +145,7 @@ def _begin(session: Session, now: dict[str, Any], emit: Emit) -> None:
 
 def _provenance(settings: Settings, backend: Backend, data: Dataset, inputs: dict[str, Any], initial: str) -> dict[str, Any]:
     return {
+        "format": run.FORMAT,
         **provenance.collect(),
         "backend": settings.backend,
         "device": backend.device,

@@ -70,6 +70,16 @@ class Books:
     epoch_row: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+STATE_SHAPE = {
+    "row_sums": [float],
+    "file": {"bytes": int, "sha256": str},
+    "epoch_sums": [float],
+    "epoch_row": dict,
+    **dict.fromkeys(("epoch_seconds", "train_seconds", "startup_seconds"), float),
+    **dict.fromkeys(("epoch_samples", "timed_samples"), int),
+}
+
+
 class Recorder:
     """Books of one run.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import checkpoint, divergence, metrics_file, run, stopping, training, weights
+from unikeras import checkpoint, divergence, metrics_file, recorder, run, shapes, stopping, training, weights
 from unikeras.backends.base import Backend
 from unikeras.checkpoint import Checkpoint
 from unikeras.data.dataset import Dataset
@@ -23,6 +23,17 @@ from unikeras.recorder import Diverged, Recorder
 from unikeras.settings import Settings
 from unikeras.training import Position
 
+STATE_SHAPE = {
+    "backend": str,
+    "epoch": int,
+    "step": int,
+    "best": float,
+    "waited": int,
+    "test_loss": (float, None),
+    "skipped": [int],
+    "rate_scale": float,
+    "recorder": recorder.STATE_SHAPE,
+}
 MAX_ROLLBACKS = 5  # from one checkpoint, which makes the learning rate 1/32: what still diverges then has another cause
 
 
@@ -141,6 +152,9 @@ class Session:
         return values
 
     def _mismatch(self, found: Checkpoint) -> str | None:
+        fault = shapes.fault(found.state, STATE_SHAPE, "state")
+        if fault:
+            return f"in state.json {fault}"
         return metrics_file.mismatch(self.folder / run.METRICS, found.state["recorder"]["file"])
 
     def _load(self, found: Checkpoint) -> None:

@@ -1,0 +1,23 @@
+"""Reading YAML that a person may have written: it holds data, or it is an error with a place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def read(path: Path) -> Any:
+    """The data in a file; nothing in it is ever run.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is not YAML; the message says where.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    # Values such as `2026-99-99`, `!!bool x` and deep nesting make PyYAML raise what Python raises.
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} is not valid YAML: {reason}") from error

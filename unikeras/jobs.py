@@ -179,7 +179,10 @@ def _load_inputs(paths: list[Path], shape: tuple[int, ...], dtype: str) -> tuple
     """Names and inputs of what is to be predicted: images, or the rows of one .npy file."""
     expected = "×".join(map(str, shape))
     if len(paths) == 1 and paths[0].suffix == ".npy":
-        array = np.load(paths[0], allow_pickle=False)
+        try:
+            array = np.load(paths[0], allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{paths[0]} can't be read: {error}.", cure="Save the array with numpy.save.") from None
         if array.shape[1:] != shape:
             received = "×".join(map(str, array.shape[1:]))
             raise DataError(f"{paths[0]} has samples of shape {received}.", cure=f"The run's model takes {expected}.")

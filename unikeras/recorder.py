@@ -71,9 +71,9 @@ class Books:
 
 
 STATE_SHAPE = {
-    "row_sums": [float],
+    "row_sums": [float, int, int],
     "file": {"bytes": int, "sha256": str},
-    "epoch_sums": [float],
+    "epoch_sums": [float, int, int],
     "epoch_row": dict,
     **dict.fromkeys(("epoch_seconds", "train_seconds", "startup_seconds"), float),
     **dict.fromkeys(("epoch_samples", "timed_samples"), int),

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 Shape = Any
-"""A type; a list of one shape, for lists of any length; a dict of shapes, for objects with at least these keys; or a tuple of
-alternatives. `float` takes whole numbers too, `int` no booleans, and None means null."""
+"""A type; a list of one shape, for lists of any length, or of several, for lists of just these; a dict of shapes, for objects
+with at least these keys; or a tuple of alternatives. `float` takes whole numbers too, `int` no booleans, and None means null."""
 
 
 def fault(value: Any, shape: Shape, name: str = "it") -> str | None:
@@ -18,9 +18,10 @@ def fault(value: Any, shape: Shape, name: str = "it") -> str | None:
     if isinstance(shape, dict):
         return _fault_of_object(value, shape, name)
     if isinstance(shape, list):
-        if not isinstance(value, list):
-            return f"{name} is {_shown(value)} and no list"
-        return next((found for index, inner in enumerate(value) if (found := fault(inner, shape[0], f"{name}[{index}]"))), None)
+        if not isinstance(value, list) or (len(shape) > 1 and len(value) != len(shape)):
+            return f"{name} is {_shown(value)} and no list" + (f" of {len(shape)}" if len(shape) > 1 else "")
+        inner = shape if len(shape) > 1 else shape * len(value)
+        return next((found for i, one in enumerate(value) if (found := fault(one, inner[i], f"{name}[{i}]"))), None)
     if shape is None:
         return None if value is None else f"{name} is {_shown(value)}"
     allowed = (int, float) if shape is float else shape

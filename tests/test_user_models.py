@@ -90,6 +90,19 @@ def test_backends_that_start_from_other_weights_are_refused(tmp_path: Path) -> N
     assert answer.code == 0, answer
 
 
+def test_a_native_layer_without_counterpart_in_keras_is_named(tmp_path: Path) -> None:
+    for path in MODEL_FILES.glob("linear*.py"):
+        (tmp_path / path.name).write_text(path.read_text())
+    sibling = tmp_path / "linear_torch.py"
+    made = "num_classes, 1)\n"
+    sibling.write_text(sibling.read_text().replace(made, f"{made}        self.slope = nn.PReLU(3)\n", 1))
+    options = ("--model", tmp_path / "linear.py", "--dataset", "random:1x1x4:3:50", "--epochs", 1, "--output", tmp_path / "r")
+    answer = unikeras("train", "--backend", "torch,native-torch", *options)
+    assert answer.code == 2
+    assert "native-torch has other parameters than torch: slope/weight is unknown to torch." in answer.err
+    assert "same names and shapes as the Keras file" in answer.err
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     model = tmp_path / "model.py"
     model.write_text("def build(shape, classes):\n    return 1 / 0\n")

@@ -36,10 +36,11 @@ def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launc
         data = Dataset.open(Path(dataset))
         inputs = describe_inputs(data, chosen.normalize)
         backend = make_backend(chosen, chosen.backend, inputs)
-        initial = weights.digest(backend.weights())
+        start = backend.weights()
+        initial = weights.digest(start)
         steps_per_epoch = math.ceil(len(data.train.y) / chosen.batch_size)
-        parameters = sum(array.size for array in backend.weights().values())
-        emit(Started(backend.device, parameters, steps_per_epoch, initial))
+        shapes = {name: list(array.shape) for name, array in start.items()}
+        emit(Started(backend.device, sum(array.size for array in start.values()), steps_per_epoch, initial, shapes))
         for warning in model_warnings.softmax(backend):
             emit(Notice(warning))
         recorder = Recorder(backend, run_folder / run.METRICS, emit, steps_per_epoch, chosen.log_every, launched_at)

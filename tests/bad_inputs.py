@@ -96,7 +96,13 @@ def config(text: str) -> Make:
 
 CONFIGS = [
     Bad("a list", "train --config c.yaml", "c.yaml holds a list", "`name: value`", config("- 1\n")),
-    Bad("broken YAML", "train --config c.yaml", "c.yaml is not valid YAML", "`name: value`", config("epochs: [1\n")),
+    Bad(
+        "broken YAML",
+        "train --config c.yaml",
+        "c.yaml is not valid YAML: line 2, column 1: expected",
+        "`name: value`",
+        config("epochs: [1\n"),
+    ),
     Bad("a day that is none", "train --config c.yaml", "c.yaml is not valid YAML", "`name: value`", config("seed: 2026-99-99\n")),
     Bad("code", "train --config c.yaml", "c.yaml is not valid YAML", "`name: value`", config("seed: !!python/name:os.system\n")),
     Bad("unknown name", "train --config c.yaml", "Unknown setting epoch in c.yaml", "Did you mean epochs?", config("epoch: 1\n")),

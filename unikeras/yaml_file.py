@@ -19,5 +19,12 @@ def read(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     # Values such as `2026-99-99`, `!!bool x` and deep nesting make PyYAML raise what Python raises.
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} is not valid YAML: {reason}") from error
+        raise ValueError(f"{path} is not valid YAML: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The place and the problem, without the excerpt that PyYAML draws."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is not None and problem is not None:
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -45,7 +45,7 @@ def read_layout(root: Path) -> Layout:
     train_root = root / "train" if split else root
     class_names = _subfolders(train_root)
     if len(class_names) < 2:
-        found = f"the subfolders {', '.join(class_names)}" if class_names else "no subfolders"
+        found = f"only the subfolder {class_names[0]}" if class_names else "no subfolders"
         raise DataError(f"{train_root} has {found}, but a classifier needs at least 2 classes.", cure=_LAYOUT)
     others: list[Path] = []
     train = _files(train_root, class_names, others)

@@ -38,7 +38,7 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._readable(path.name):
+        with self._readable(""):
             self._archive = zipfile.ZipFile(path)
 
     def __enter__(self) -> NpzFile:
@@ -103,7 +103,7 @@ class NpzFile:
             yield
         except _FAILURES as error:
             raise DataError(
-                f"{what} of {self._path} can't be read: {error}.",
+                f"{what}{' of ' if what else ''}{self._path} can't be read: {error}.",
                 cure="Save the file again with numpy.savez(file, x_train=..., ...).",
             ) from error
 

@@ -72,52 +72,6 @@ def test_train_has_an_option_for_every_setting() -> None:
     assert [name for name in FIELDS if as_option(name) not in text] == []
 
 
-MISTAKES: list[tuple[list[str], str, str]] = [
-    (["trian"], "Unknown command 'trian'", "Did you mean train?"),
-    (["data", "lst"], "Unknown command 'lst'", "Did you mean list?"),
-    (["train", "--epoch", "3"], "No such option '--epoch'", "--epochs"),
-    (["train", "--epochs", "0"], "--epochs can't be '0'", "≥ 1"),
-    (["train", "--backend", "troch"], "Unknown backend 'troch'", "Did you mean torch"),
-    (["train", "--backend", "torch,torch"], "named twice", "once"),
-    (["train", "--model", "cn"], "Unknown model 'cn'", "Did you mean cnn?"),
-    (["train", "--model", "gone.py"], "There is no model file", "build(input_shape, num_classes)"),
-    (["train", "--dataset", "digit"], "Unknown dataset 'digit'", "Did you mean digits?"),
-    (["train", "--dataset", "mnist"], "looked in", "unikeras data prepare mnist --download"),
-    (["train", "--dataset", "gone.npz"], "gone.npz can't be read", "Check the path"),
-    (["train", "--config", "gone.yaml"], "gone.yaml can't be read", ""),
-    (["train", "--dataset", "random:4x4x1:3:20", "--image-size", "0"], "Image size '0'", "64"),
-    (["train", "--checkpoint-every", "1hour"], "--checkpoint-every can't be '1hour'", "500steps"),
-    (["resume", "gone"], "gone holds no run", "unikeras train"),
-    (["resume", ".", "--epochs", "3"], "holds no run", "unikeras train"),
-    (["runs", "gone"], "There is no folder gone", "runs/"),
-    (["evaluate", "gone"], "There is no run folder gone", "unikeras train"),
-    (["evaluate", "."], "holds no run", "unikeras train"),
-    (["predict", "gone", "x.png"], "There is no run folder gone", ""),
-    (["data", "info", "digts"], "Unknown dataset 'digts'", "Did you mean digits?"),
-    (["models", "summary", "resnet"], "Unknown model 'resnet'", "resnet8"),
-    (["models", "summary", "cnn", "--input-shape", "3x"], "--input-shape can't be '3x'", "32x32x3"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message", "cure"), MISTAKES, ids=lambda value: " ".join(value)[:40])
-def test_a_mistake_is_one_message_with_its_cure(arguments: list[str], message: str, cure: str, tmp_path: Path) -> None:
-    answer = unikeras(*arguments, cwd=tmp_path, TFDS_DATA_DIR=str(tmp_path / "tfds"))
-    assert answer.code == 2, answer
-    assert message in answer.err
-    assert cure in answer.err
-    assert "Traceback" not in answer.err
-    assert answer.out == ""
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_augmenting_what_is_no_image_is_refused(tmp_path: Path) -> None:
-    answer = unikeras(
-        "train", "--model", "mlp", "--dataset", "random:8:3:20", "--augment", "flip", "--output", tmp_path / "run", cwd=tmp_path
-    )
-    assert answer.code == 2, answer
-    assert "Augmentation 'flip' needs images" in answer.err
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "run"
@@ -180,27 +134,6 @@ def test_predict_names_the_classes_of_image_files(run: Path, tmp_path: Path) -> 
     words = unikeras("predict", run, paths[0])
     assert words.code == 0
     assert str(paths[0]) in words.out
-
-
-def test_predict_names_the_image_that_is_wrong(run: Path, tmp_path: Path) -> None:
-    text = tmp_path / "text.png"
-    text.write_text("no image")
-    assert "does not exist" in unikeras("predict", run, tmp_path / "gone.png").err
-    answer = unikeras("predict", run, text)
-    assert answer.code == 2
-    assert f"{text} is not an image" in answer.err
-
-
-def test_a_damaged_run_is_named(run: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    for path in filter(Path.is_file, run.iterdir()):
-        (broken / path.name).write_bytes(path.read_bytes())
-    weights = broken / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100])
-    answer = unikeras("evaluate", broken)
-    assert answer.code == 2, answer
-    assert "weights.safetensors can't be read" in answer.err
 
 
 def test_an_output_that_can_not_be_written_is_refused(tmp_path: Path) -> None:

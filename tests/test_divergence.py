@@ -67,13 +67,80 @@ def test_training_stops_at_the_step_and_names_the_batch(trainings: Trainings, da
     assert 1 < step < 4
     batch = epoch_order(0, 1, 32)[(step - 1) * 8 : step * 8].tolist()
     assert ended.error is not None
-    assert f"The loss became inf at step {step} (epoch 1, learning rate 0.0001; training samples" in ended.error.message
+    facts = "epoch 1, learning rate 0.0001, gradient norm nan: not finite in dense/kernel, dense/bias; training samples"
+    assert f"The loss became inf at step {step} ({facts}" in ended.error.message
     assert ", ".join(map(str, batch)) in ended.error.message
     assert "--on-nan skip" in ended.error.cure
     evidence = json.loads((tmp_path / "run" / "divergence.json").read_text())
     assert (evidence["step"], evidence["epoch"], evidence["indices"], evidence["learning_rate"]) == (step, 1, batch, 1e-4)
+    assert (evidence["gradient_norm"], evidence["gradient_not_finite"]) == ("nan", ["dense/kernel", "dense/bias"])
     assert newest(tmp_path / "run").state["step"] == 0
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_the_gradient_norm_is_that_of_the_batch_and_the_weights_before_the_step(
+    trainings: Trainings, data: Path, tmp_path: Path
+) -> None:
+    """An infinite constant in the loss leaves its gradient finite. The reference is gradient descent in NumPy."""
+    files = model(tmp_path / "m", 'float("inf")').parent
+    for path in files.iterdir():
+        path.write_text(path.read_text().replace("errors *", "errors +").replace("1.0", "0.0"))
+    options = {**OPTIONS, "checkpoint_every": "1epoch", "learning_rate": 0.01}
+    ended = trainings.train(
+        tmp_path / "run", trainings.settings(model=files / "marked_loss.py", dataset=data, normalize="dataset", **options)
+    )
+    with np.load(data) as arrays:
+        inputs, targets = arrays["x_train"].reshape(32, 16).astype(np.float64), np.eye(4)[arrays["y_train"]]
+    inputs = (inputs - inputs.mean()) / inputs.std()
+    kernel, bias = weights.initial_value(0, "dense/kernel", (16, 4)).astype(np.float64), np.zeros(4)
+    for indices in np.split(epoch_order(0, 1, 32), 4)[: marked_step(1)]:
+        errors = inputs[indices] @ kernel + bias - targets[indices]
+        slopes = 2 / 8 * inputs[indices].T @ errors, 2 / 8 * errors.sum(axis=0)
+        kernel, bias = kernel - 0.01 * slopes[0], bias - 0.01 * slopes[1]
+    expected = math.sqrt(sum(float((slope**2).sum()) for slope in slopes))
+    evidence = json.loads((tmp_path / "run" / "divergence.json").read_text())
+    assert evidence["gradient_norm"] == pytest.approx(expected, rel=1e-5)
+    assert evidence["gradient_not_finite"] == []
+    assert ended.error is not None
+    assert f"gradient norm {expected:.4g};" in ended.error.message
+
+
+# It lets the logits grow, and is infinite, but for its gradient, once one of them has come beyond 60.
+GROWING = {
+    "": """
+def loss(labels, logits):
+    grown = keras.ops.any(keras.ops.abs(logits) > 60)
+    return -keras.ops.sum(logits**2, axis=-1) + keras.ops.where(grown, float("inf"), 0.0)
+""",
+    "_torch": """
+def loss(labels, logits):
+    return -logits.square().sum(dim=-1) + (float("inf") if (logits.abs() > 60).any() else 0.0)
+""",
+    "_tensorflow": """
+def loss(labels, logits):
+    return -tf.reduce_sum(logits**2, axis=-1) + tf.where(tf.reduce_any(tf.abs(logits) > 60), float("inf"), 0.0)
+""",
+}
+
+
+def test_the_gradient_is_the_same_however_far_back_the_checkpoint_lies(trainings: Trainings, data: Path, tmp_path: Path) -> None:
+    """With dropout and augmentation, over the end of an epoch and its evaluation."""
+    for suffix, loss in GROWING.items():
+        (tmp_path / f"growing{suffix}.py").write_text((MODEL_FILES / f"dropout{suffix}.py").read_text() + "\n" + loss)
+    found = {}
+    for every in ("1step", "100epochs"):
+        options = {**OPTIONS, "checkpoint_every": every, "learning_rate": 0.01, "augment": "flip+shift", "epochs": 20}
+        ended = trainings.train(tmp_path / every, trainings.settings(model=tmp_path / "growing.py", dataset=data, **options))
+        assert ended.error is not None
+        found[every] = json.loads((tmp_path / every / "divergence.json").read_text())
+    assert found["1step"] == found["100epochs"]
+    step = found["1step"]["step"]
+    assert step > 4
+    assert 0 < found["1step"]["gradient_norm"] < math.inf
+    notices = [event.text for event in ended.events if isinstance(event, Notice)]
+    assert notices == [
+        f"The loss became inf at step {step}; its gradient is found by repeating the {step - 1} steps since the last checkpoint"
+    ]
 
 
 def test_skipping_is_training_without_the_batch(trainings: Trainings, data: Path, tmp_path: Path) -> None:

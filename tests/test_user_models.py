@@ -90,44 +90,22 @@ def test_backends_that_start_from_other_weights_are_refused(tmp_path: Path) -> N
     assert answer.code == 0, answer
 
 
-BROKEN = {
-    "syntax": ("def build(shape, classes)\n    pass\n", "line 1, can't be run: SyntaxError"),
-    "import": ("import not_there\n", "line 1, can't be run: ModuleNotFoundError: No module named 'not_there'"),
-    "no build": ("x = 1\n", "defines no function build"),
-    "raises": ("def build(shape, classes):\n    return 1 / 0\n", "line 2, could not build a model"),
-    "arguments": ("def build():\n    pass\n", "takes 0 positional arguments but 2 were given"),
-    "no model": ("def build(shape, classes):\n    return 3\n", "returned an object of type int"),
-    "shape": (
-        "import keras\ndef build(shape, classes):\n"
-        "    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(7)])\n",
-        "outputs of shape (2, 7) where the data have 4 classes",
-    ),
-    "same names": (
-        "import keras\nclass M(keras.Model):\n"
-        "    def __init__(self, n):\n        super().__init__()\n        self.flat = keras.layers.Flatten()\n"
-        "        self.a = keras.layers.Dense(5, name='d')\n        self.b = keras.layers.Dense(n, name='d')\n"
-        "    def call(self, x):\n        return self.b(self.a(self.flat(x)))\n"
-        "def build(shape, classes):\n    return M(classes)\n",
-        "Several parameters are called d/bias, d/kernel",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_wrong_model_file_is_one_clear_message(fault: str, tmp_path: Path) -> None:
-    content, expected = BROKEN[fault]
-    model = tmp_path / "model.py"
-    model.write_text(content)
-    answer = unikeras("train", "--backend", "torch", "--model", model, *DATA, "--output", tmp_path / "run")
-    assert answer.code == 2, answer
-    assert expected in answer.err
-    assert "Traceback" not in answer.err
-    assert not (tmp_path / "run").exists(), "a run that never started leaves nothing behind"
+def test_a_native_layer_without_counterpart_in_keras_is_named(tmp_path: Path) -> None:
+    for path in MODEL_FILES.glob("linear*.py"):
+        (tmp_path / path.name).write_text(path.read_text())
+    sibling = tmp_path / "linear_torch.py"
+    made = "num_classes, 1)\n"
+    sibling.write_text(sibling.read_text().replace(made, f"{made}        self.slope = nn.PReLU(3)\n", 1))
+    options = ("--model", tmp_path / "linear.py", "--dataset", "random:1x1x4:3:50", "--epochs", 1, "--output", tmp_path / "r")
+    answer = unikeras("train", "--backend", "torch,native-torch", *options)
+    assert answer.code == 2
+    assert "native-torch has other parameters than torch: slope/weight is unknown to torch." in answer.err
+    assert "same names and shapes as the Keras file" in answer.err
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     model = tmp_path / "model.py"
-    model.write_text(BROKEN["raises"][0])
+    model.write_text("def build(shape, classes):\n    return 1 / 0\n")
     answer = unikeras("train", "--backend", "torch", "--model", model, *DATA, "--debug", cwd=tmp_path)
     assert answer.code == 2
     assert "Traceback" in answer.err

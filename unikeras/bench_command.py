@@ -109,7 +109,7 @@ def _start(stack: contextlib.ExitStack, contestant: Contestant, settings: Any, d
         "settings": settings.to_dict(),
         "dataset": str(dataset),
         "folder": str(folder),
-        "launched_at": time.time(),
+        "launched_at": time.monotonic(),
     }
     worker = stack.enter_context(conversation(Job("bench", arguments), environment, folder / "worker.log"))
     return Runner(contestant, worker, _hear(worker, Contending))

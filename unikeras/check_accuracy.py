@@ -65,7 +65,7 @@ def _task(settings: Settings, info: BackendInfo, seed: int, dataset: Path, folde
     place = folder / "accuracy" / f"{info.name}-{seed}"
     run.make_folder(place)
     run.begin(place, own)
-    arguments = {"settings": own.to_dict(), "folder": str(place), "dataset": str(dataset), "launched_at": time.time()}
+    arguments = {"settings": own.to_dict(), "folder": str(place), "dataset": str(dataset), "launched_at": time.monotonic()}
     return Task(Job("train", arguments), child_environment(info, 1), place / run.LOG)
 
 

@@ -26,6 +26,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from unikeras import shapes
 from unikeras.errors import RunError
 from unikeras.faults import reach
 from unikeras.files import sync_folder, write_through
@@ -34,6 +35,12 @@ from unikeras.weights import Weights
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+FILES = ("weights.safetensors", "optimizer.safetensors", "random.safetensors", "state.json")
+MANIFEST_SHAPE = {
+    "step": int,
+    "test_loss": (float, None),
+    "files": {name: {"bytes": int, "sha256": str} for name in FILES},
+}
 KEPT = 2  # of the newest; the best one is kept besides
 
 
@@ -92,14 +99,18 @@ def load(path: Path) -> Checkpoint:
         Damaged: it is not what was written.
     """
     manifest = read_manifest(path)
-    contents = {name: _read_verified(path / name, entry) for name, entry in manifest["files"].items()}
+    contents = {name: _read_verified(path / name, entry) for name, entry in ((name, manifest["files"][name]) for name in FILES)}
     try:
         weights, slots, random = (
             safetensors.numpy.load(contents[f"{name}.safetensors"]) for name in ("weights", "optimizer", "random")
         )
-        return Checkpoint(weights, slots, random, json.loads(contents["state.json"]))
-    except (KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise Damaged(f"it can't be read: {error}") from error
+        state = json.loads(contents["state.json"])
+    except (LookupError, ValueError, TypeError, RecursionError, safetensors.SafetensorError) as error:
+        raise Damaged(f"it can't be read: {type(error).__name__}: {error}") from error
+    fault = shapes.fault(state, {"step": int, "test_loss": (float, None)})
+    if fault:
+        raise Damaged(f"state.json: {fault}")
+    return Checkpoint(weights, slots, random, state)
 
 
 def find(folder: Path, fits: Callable[[Checkpoint], str | None]) -> tuple[Checkpoint | None, list[str]]:
@@ -142,12 +153,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
         intact = content == _sealed(manifest)
     except OSError as error:
         raise Damaged(f"{MANIFEST} can't be read: {error.strerror}") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise Damaged(f"{MANIFEST} is not what was written") from error
     if not intact:
         raise Damaged(f"{MANIFEST} is not what was written")
-    if manifest["format"] != FORMAT:
-        raise Damaged(f"it has format {manifest['format']}, and this version of unikeras reads format {FORMAT}")
+    if manifest.get("format") != FORMAT:
+        raise Damaged(f"it has format {manifest.get('format')}, and this version of unikeras reads format {FORMAT}")
+    fault = shapes.fault(manifest, MANIFEST_SHAPE)
+    if fault:
+        raise Damaged(f"{MANIFEST}: {fault}")
     return dict(manifest)
 
 

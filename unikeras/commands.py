@@ -43,7 +43,7 @@ def train(settings: Settings, display: Display) -> list[Run]:
     settings = dataclasses.replace(settings, dataset=locate.absolute_name(request))
     folder = settings.output or run.new_folder_name(settings, chosen[0].name if len(chosen) == 1 else None)
     folders = {info.name: folder if len(chosen) == 1 else folder / info.name for info in chosen}
-    starts: dict[str, str] = {}
+    starts: dict[str, Started] = {}
     try:
         return [
             _train_one(dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts)
@@ -117,11 +117,11 @@ def request_of(settings: Settings) -> locate.Request:
 
 
 def _train_one(
-    settings: Settings, info: BackendInfo, folder: Path, dataset: Path, display: Display, starts: dict[str, str]
+    settings: Settings, info: BackendInfo, folder: Path, dataset: Path, display: Display, starts: dict[str, Started]
 ) -> Run:
     def on_event(event: Event) -> None:
         if isinstance(event, Started):
-            _require_same_start(starts, info.name, event.initial_weights)
+            _require_same_start(starts, info.name, event)
         display.on_event(event)
 
     run.make_folder(folder)
@@ -151,16 +151,35 @@ def _resume_command(folder: Path, folders: list[Path], backend: str) -> str:
     return shlex.join(["unikeras", "train", "--config", config, "--backend", backend, "--output", str(folder)])
 
 
-def _require_same_start(starts: dict[str, str], backend: str, initial_weights: str) -> None:
+def _require_same_start(starts: dict[str, Started], backend: str, started: Started) -> None:
     """Backends of one command must start from equal weights, or comparing them means nothing."""
-    starts[backend] = initial_weights
+    starts[backend] = started
     first = next(iter(starts))
-    if starts[first] != initial_weights:
+    if starts[first].initial_weights == started.initial_weights:
+        return
+    expected, found = starts[first].shapes, started.shapes
+    differences = [f"{name} is missing" for name in expected if name not in found]
+    differences += [f"{name} is unknown to {first}" for name in found if name not in expected]
+    differences += [
+        f"{name} is {_sizes(shape)}, not {_sizes(expected[name])}"
+        for name, shape in found.items()
+        if expected.get(name, shape) != shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 6} more" if len(differences) > 6 else ""
         raise ModelError(
-            f"{backend} starts from other initial weights than {first}.",
-            cure="Where the Keras file sets an initialiser, the native file beside it needs the same one: define there "
-            "initializers = {'conv1/kernel': 'he_normal'}.",
+            f"{backend} has other parameters than {first}: {'; '.join(differences[:6])}{more}.",
+            cure="The native file needs layers of the same names and shapes as the Keras file, and none that this one lacks.",
         )
+    raise ModelError(
+        f"{backend} starts from other initial weights than {first}.",
+        cure="Where the Keras file sets an initialiser, the native file beside it needs the same one: define there "
+        "initializers = {'conv1/kernel': 'he_normal'}.",
+    )
+
+
+def _sizes(shape: list[int]) -> str:
+    return "×".join(map(str, shape)) or "a number"
 
 
 def _one_backend(name: str) -> BackendInfo:

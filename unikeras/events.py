@@ -71,12 +71,18 @@ class Preparing(Event):
 
 @dataclasses.dataclass(frozen=True)
 class Started(Event):
-    """The model is built and the first step comes next; `initial_weights` is their SHA-256."""
+    """The model is built and the first step comes next.
+
+    Attributes:
+        initial_weights: Their SHA-256.
+        shapes: Of the parameters, by canonical name.
+    """
 
     device: str
     parameters: int
     steps_per_epoch: int
     initial_weights: str
+    shapes: dict[str, list[int]]
 
 
 @dataclasses.dataclass(frozen=True)

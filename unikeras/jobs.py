@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import backends, history, model_files, provenance, run, training, weights
+from unikeras import backends, history, model_files, model_warnings, provenance, run, training, weights
 from unikeras.backends.base import Backend
 from unikeras.bench import contender
 from unikeras.checking import measure as check_measure
@@ -36,10 +36,13 @@ def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launc
         data = Dataset.open(Path(dataset))
         inputs = describe_inputs(data, chosen.normalize)
         backend = make_backend(chosen, chosen.backend, inputs)
-        initial = weights.digest(backend.weights())
+        start = backend.weights()
+        initial = weights.digest(start)
         steps_per_epoch = math.ceil(len(data.train.y) / chosen.batch_size)
-        parameters = sum(array.size for array in backend.weights().values())
-        emit(Started(backend.device, parameters, steps_per_epoch, initial))
+        shapes = {name: list(array.shape) for name, array in start.items()}
+        emit(Started(backend.device, sum(array.size for array in start.values()), steps_per_epoch, initial, shapes))
+        for warning in model_warnings.softmax(backend):
+            emit(Notice(warning))
         recorder = Recorder(backend, run_folder / run.METRICS, emit, steps_per_epoch, chosen.log_every, launched_at)
         session = Session(backend, chosen, run_folder, recorder, emit)
         _begin(session, _provenance(chosen, backend, data, inputs, initial), emit)
@@ -92,7 +95,7 @@ def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) 
     from unikeras.backends import _keras
 
     inputs = {"shape": input_shape, "dtype": "uint8", "class_names": [""] * num_classes, "scale": 1.0, "offset": 0.0}
-    _, built = _keras.build_model(make_spec(Settings(model=model), model_files.locate(model), inputs))
+    _, built, _ = _keras.build_model(make_spec(Settings(model=model), model_files.locate(model), inputs))
     layers = [
         {
             "name": layer.name,
@@ -126,7 +129,7 @@ def _restore(finished: Run, backend: str, emit: Emit) -> Backend:
 def _begin(session: Session, now: dict[str, Any], emit: Emit) -> None:
     """Starts the run, or goes on with it; only here do its files change, for until here it may have been refused."""
     file = session.folder / run.PROVENANCE
-    before = run.read_json(file) if file.is_file() else now
+    before = Run(session.folder).provenance if file.is_file() else now
     history.require_same(before, now)
     if not session.load_newest():
         if before is not now:
@@ -143,6 +146,7 @@ def _begin(session: Session, now: dict[str, Any], emit: Emit) -> None:
 
 def _provenance(settings: Settings, backend: Backend, data: Dataset, inputs: dict[str, Any], initial: str) -> dict[str, Any]:
     return {
+        "format": run.FORMAT,
         **provenance.collect(),
         "backend": settings.backend,
         "device": backend.device,
@@ -176,7 +180,10 @@ def _load_inputs(paths: list[Path], shape: tuple[int, ...], dtype: str) -> tuple
     """Names and inputs of what is to be predicted: images, or the rows of one .npy file."""
     expected = "×".join(map(str, shape))
     if len(paths) == 1 and paths[0].suffix == ".npy":
-        array = np.load(paths[0], allow_pickle=False)
+        try:
+            array = np.load(paths[0], allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{paths[0]} can't be read: {error}.", cure="Save the array with numpy.save.") from None
         if array.shape[1:] != shape:
             received = "×".join(map(str, array.shape[1:]))
             raise DataError(f"{paths[0]} has samples of shape {received}.", cure=f"The run's model takes {expected}.")

@@ -70,6 +70,16 @@ class Books:
     epoch_row: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+STATE_SHAPE = {
+    "row_sums": [float, int, int],
+    "file": {"bytes": int, "sha256": str},
+    "epoch_sums": [float, int, int],
+    "epoch_row": dict,
+    **dict.fromkeys(("epoch_seconds", "train_seconds", "startup_seconds"), float),
+    **dict.fromkeys(("epoch_samples", "timed_samples"), int),
+}
+
+
 class Recorder:
     """Books of one run.
 
@@ -79,7 +89,8 @@ class Recorder:
 
     Args:
         path: metrics.jsonl, which gets a row per logged step and per epoch.
-        launched_at: time.time() when the worker was launched; the start-up ends with the first step.
+        launched_at: time.monotonic(), which all processes of a machine share, when the worker was launched; the start-up ends
+            with the first step.
     """
 
     def __init__(
@@ -217,7 +228,7 @@ class Recorder:
     def _end_startup(self) -> None:
         """The first step compiles: it belongs to the start-up, and the clock of steady training starts after it."""
         self.is_warm = True
-        self.books.startup_seconds += time.time() - self.launched_at
+        self.books.startup_seconds += time.monotonic() - self.launched_at
         self.epoch_started = time.perf_counter() - self.books.epoch_seconds
         self.books.epoch_samples -= len(self.recent[-1].indices)
 

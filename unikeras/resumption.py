@@ -74,7 +74,7 @@ def has_more_to_do(folder: Path, now: Settings, emit: Emit) -> bool:
         SettingsError: a setting is changed that must not be.
         RunError: a finished run is to have more epochs, and its checkpoints are gone.
     """
-    before = Run(folder).settings
+    before = load_started(folder).settings
     changes = compare(before, now, folder)
     is_finished = (folder / run.RESULT).is_file()
     if is_finished and now.epochs == before.epochs:
@@ -98,12 +98,15 @@ def load_started(path: str | Path) -> Run:
     """The run in a folder, finished or not.
 
     Raises:
-        RunError: there is none.
+        RunError: there is none, it is damaged, or of a newer version.
     """
     folder = Path(path).expanduser()
     if not is_run(folder):
         raise RunError(f"{folder} holds no run: it has no {run.CONFIG}.", cure="Give the folder that `unikeras train` named.")
-    return Run(folder)
+    found = Run(folder)
+    if (folder / run.PROVENANCE).is_file():  # which it has from its first checkpoint on
+        _ = found.provenance  # it says whether this version can go on with the run
+    return found
 
 
 def _shown(value: Any) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import functools
+import itertools
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unikeras import provenance, shapes, yaml_file
 from unikeras.errors import RunError
 from unikeras.files import write_bytes
-from unikeras.settings import Settings, validate
+from unikeras.settings import FIELDS, Settings, validate
 
 if TYPE_CHECKING:
     from unikeras.weights import Weights
@@ -26,6 +28,21 @@ CHECKPOINTS = "checkpoints"  # a folder per checkpoint; `checkpoint.py` says wha
 DIVERGENCE = "divergence.json"  # where the loss stopped being a number, with the batch; only if it did
 LOCK = ".lock"  # locked as long as a process works on the run; its time is that of the last sign of life
 LOG = "worker.log"  # what the framework printed
+
+FORMAT = 1  # of the folder; run.json says it, and a higher number means a newer unikeras
+PROVENANCE_SHAPE = {
+    "format": int,
+    "versions": dict,
+    "backend": str,
+    "data_hash": str,
+    "model_hash": str,
+    "initial_weights": str,
+    "inputs": {"shape": [int], "dtype": str, "class_names": [str], "scale": (float, [float]), "offset": (float, [float])},
+    "history": [{"backend": str, "model_file_hash": str}],
+}
+FIGURES = ("train_loss", "test_loss", "test_accuracy", "images_per_second", "train_seconds", "startup_seconds", "peak_memory_mb")
+RESULT_SHAPE = {"backend": str, "run": str, "epochs": int, "steps": int, **dict.fromkeys(FIGURES, float)}
+DAMAGED = "Restore the file from a copy, or train again with another --output."
 
 
 class Run:
@@ -44,26 +61,56 @@ class Run:
     @functools.cached_property
     def settings(self) -> Settings:
         """The settings it was trained with."""
-        import yaml
-
-        values = yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8"))
-        return validate(values, {name: f"{name} in {self.path / CONFIG}" for name in values})
+        path = self.path / CONFIG
+        try:
+            values = yaml_file.read(path)
+        except OSError as error:
+            raise RunError(f"{path} can't be read: {error.strerror}.", cure=DAMAGED) from None
+        except ValueError as error:
+            raise RunError(f"{error}.", cure=DAMAGED) from None
+        if not isinstance(values, dict):
+            raise RunError(f"{path} is damaged: it holds no settings.", cure=DAMAGED)
+        unknown = [str(name) for name in values if name not in FIELDS]
+        if unknown:
+            raise RunError(f"{path} has settings that are unknown here: {', '.join(unknown[:5])}.", cure=self._newer())
+        missing = [name for name in FIELDS if name not in values and name != "output"]
+        if missing:
+            raise RunError(f"{path} is damaged: it lacks {', '.join(missing[:5])}.", cure=DAMAGED)
+        return validate(values, {name: f"{name} in {path}" for name in values})
 
     @functools.cached_property
     def result(self) -> dict[str, Any]:
         """Final figures: backend, run, epochs, steps, train_loss, test_loss, test_accuracy, images_per_second and so on."""
-        return read_json(self.path / RESULT)
+        return read_json(self.path / RESULT, RESULT_SHAPE)
 
     @functools.cached_property
     def provenance(self) -> dict[str, Any]:
         """Versions, device, processor, git commit, and hashes of data, model file and initial weights."""
-        return read_json(self.path / PROVENANCE)
+        path = self.path / PROVENANCE
+        written = read_json(path, {"format": int})["format"]
+        if written != FORMAT:
+            raise RunError(
+                f"The run in {self.path} is of format {written}; unikeras {_version()} knows format {FORMAT}.", cure=self._newer()
+            )
+        return read_json(path, PROVENANCE_SHAPE)
 
     @functools.cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """Rows in the order they were written; `kind` is step or epoch."""
-        lines = (self.path / METRICS).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        path = self.path / METRICS
+        try:
+            return [_row(line, number, path) for number, line in enumerate(path.read_bytes().splitlines(), start=1)]
+        except OSError as error:
+            raise RunError(f"{path} can't be read: {error.strerror}.", cure=DAMAGED) from None
+
+    def _newer(self) -> str:
+        """The cure for a run that this version doesn't understand, with the version that wrote it, if that can be read."""
+        try:
+            writer = read_json(self.path / PROVENANCE, {"versions": {"unikeras": str}})["versions"]["unikeras"]
+        except RunError:
+            writer = None
+        newer = writer if writer and writer != _version() else None
+        return f"A newer unikeras wrote it: pip install {f'unikeras=={newer}' if newer else '--upgrade unikeras'}."
 
     def weights(self) -> Weights:
         """Canonical weights: NumPy arrays by names such as `conv1/kernel`."""
@@ -72,11 +119,25 @@ class Run:
         return weights.load(self.path / WEIGHTS)
 
 
+def _version() -> str:
+    return provenance.version("unikeras") or "of unknown version"
+
+
+def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if shapes.fault(row, {"kind": str}):
+        raise RunError(f"Line {number} of {path} is no row of metrics.", cure=DAMAGED)
+    return dict(row)
+
+
 def load_run(path: str | Path) -> Run:
     """The finished run in a folder.
 
     Raises:
-        RunError: the folder doesn't exist, holds no run, or a run that did not finish.
+        RunError: the folder doesn't exist, holds no run, one that did not finish, is damaged or of a newer version.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
@@ -88,7 +149,9 @@ def load_run(path: str | Path) -> Run:
             f"The run in {folder} did not finish: it has no {RESULT}.",
             cure=f"`unikeras resume {folder}` goes on with it; {folder / LOG} has what was printed.",
         )
-    return Run(folder)
+    found = Run(folder)
+    _ = found.provenance, found.settings, found.result  # each is read, and says what is wrong with its file
+    return found
 
 
 def checkpoint_name(step: int) -> str:
@@ -108,10 +171,15 @@ def checkpoint_paths(folder: Path) -> list[Path]:
 
 
 def new_folder_name(settings: Settings, backend: str | None) -> Path:
-    """Default place of a run: runs/TIME-MODEL-DATASET-BACKEND in the current folder."""
-    time = datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    parts = [time, Path(settings.model).stem, Path(settings.dataset).stem.partition(":")[0], backend]
-    return Path("runs") / "-".join(part for part in parts if part)
+    """Default place of a run: runs/TIME-MODEL-DATASET-BACKEND in the current folder, with a number where that is taken."""
+    parts = [_now(), Path(settings.model).stem, Path(settings.dataset).stem.partition(":")[0], backend]
+    name = "-".join(part for part in parts if part)
+    candidates = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(folder for folder in (Path("runs") / candidate for candidate in candidates) if not folder.exists())
+
+
+def _now() -> str:
+    return datetime.datetime.now().strftime("%Y-%m-%d_%H%M%S")
 
 
 def make_folder(folder: Path) -> None:
@@ -160,14 +228,19 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file of a run.
+def read_json(path: Path, shape: dict[str, Any]) -> dict[str, Any]:
+    """Reads a JSON file of a run, which must have the keys and types of `shape` (see `shapes.fault`).
 
     Raises:
         RunError: it is missing or damaged.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} can't be read: {error}.", cure="The run is damaged; train it again.") from None
-    return content
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path} can't be read: {error.strerror}.", cure=DAMAGED) from None
+    except (ValueError, RecursionError):
+        raise RunError(f"{path} is damaged: it is no JSON.", cure=DAMAGED) from None
+    fault = shapes.fault(content, shape)
+    if fault:
+        raise RunError(f"{path} is damaged: {fault}.", cure=DAMAGED)
+    return dict(content)

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from unikeras import run, run_lock
-from unikeras.errors import RunError, SettingsError
+from unikeras import run, run_lock, shapes
+from unikeras.errors import RunError, UnikerasError
 
 TAIL_BYTES = 4096  # of metrics.jsonl, which hold its last rows
 
@@ -19,7 +19,7 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
     Returns:
         JSON values: `run` (its folder); `state`; `backend`, `model`, `dataset`; `epoch` and `step` of the last row written and
         `epochs` planned; `checkpoint`, the step that a resume goes on from, or None; `silent_seconds` since the last sign of
-        life.
+        life, by the clock of the day.
         The state is `running` (a process holds the run's lock), `finished`, `resumable` (from a checkpoint) or `crashed` (before
         its first one: it would start again).
 
@@ -58,18 +58,18 @@ def _state(folder: Path, has_checkpoint: bool) -> str:
 def _settings(folder: Path) -> dict[str, Any]:
     try:
         settings = run.Run(folder).settings
-    except SettingsError:  # of a version with other settings
+    except UnikerasError:  # it is damaged, or of a version with other settings
         return {"backend": "?", "model": "?", "dataset": "?", "epochs": None}
     return {"backend": settings.backend, "model": settings.model, "dataset": settings.dataset, "epochs": settings.epochs}
 
 
 def _last_row(path: Path) -> dict[str, Any]:
-    """The last whole row; a process may just be writing the next."""
+    """The last whole row; a process may just be writing the next. {} if there is none, or it is damaged."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL_BYTES))
             lines = file.read().split(b"\n")[:-1]
-        row: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-    except (OSError, ValueError):
+        row = json.loads(lines[-1]) if lines else {}
+    except (OSError, ValueError, RecursionError):
         return {}
-    return row
+    return {} if shapes.fault(row, {"epoch": int, "step": int}) else dict(row)

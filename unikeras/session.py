@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import checkpoint, metrics_file, run, stopping, training, weights
+from unikeras import checkpoint, divergence, metrics_file, recorder, run, shapes, stopping, training, weights
 from unikeras.backends.base import Backend
 from unikeras.checkpoint import Checkpoint
 from unikeras.data.dataset import Dataset
-from unikeras.errors import ModelError, WorkerError
+from unikeras.errors import ModelError, RunError, WorkerError
 from unikeras.events import Emit, Notice, Resumed, Saved
 from unikeras.faults import reach
 from unikeras.history import CURE
@@ -23,6 +23,17 @@ from unikeras.recorder import Diverged, Recorder
 from unikeras.settings import Settings
 from unikeras.training import Position
 
+STATE_SHAPE = {
+    "backend": str,
+    "epoch": int,
+    "step": int,
+    "best": float,
+    "waited": int,
+    "test_loss": (float, None),
+    "skipped": [int],
+    "rate_scale": float,
+    "recorder": recorder.STATE_SHAPE,
+}
 MAX_ROLLBACKS = 5  # from one checkpoint, which makes the learning rate 1/32: what still diverges then has another cause
 
 
@@ -81,8 +92,8 @@ class Session:
                 self.save()
                 training.train(self.backend, dataset, self.settings, self.recorder, self.position, self)
                 return self.save()
-            except Diverged as divergence:
-                self._recover(divergence)
+            except Diverged as diverged:
+                self._recover(diverged, dataset)
 
     def after_step(self) -> None:
         if self._is_due() or stopping.requested.is_set():
@@ -141,6 +152,9 @@ class Session:
         return values
 
     def _mismatch(self, found: Checkpoint) -> str | None:
+        fault = shapes.fault(found.state, STATE_SHAPE, "state")
+        if fault:
+            return f"in state.json {fault}"
         return metrics_file.mismatch(self.folder / run.METRICS, found.state["recorder"]["file"])
 
     def _load(self, found: Checkpoint) -> None:
@@ -164,52 +178,65 @@ class Session:
         self.recorder.restore(self.loaded.state["recorder"])
         self.position = dataclasses.replace(_position_in(self.loaded.state), rate_scale=rate_scale, skipped=skipped)
 
-    def _recover(self, divergence: Diverged) -> None:
-        """Goes back to the last checkpoint, and does what `on_nan` says."""
-        step, policy = divergence.step.number, self.settings.on_nan
+    def _recover(self, diverged: Diverged, dataset: Dataset) -> None:
+        """Goes back to the last checkpoint, and does what `on_nan` says.
+
+        Raises:
+            WorkerError: it has no answer.
+        """
+        step, policy = diverged.step.number, self.settings.on_nan
         skipped, rate_scale = self.position.skipped, self.position.rate_scale
-        run.write_json(self.folder / run.DIVERGENCE, self._evidence(divergence))
-        if policy == "stop":
-            raise self._failure(divergence, "")
-        if policy == "skip" and {step - 1, step} & set(skipped):
-            raise self._failure(divergence, " The batch before was left out already: it is not the batch.")
-        if policy == "rollback" and self.rollbacks == MAX_ROLLBACKS:
-            raise self._failure(divergence, f" The learning rate was halved {MAX_ROLLBACKS} times already.")
+        run.write_json(self.folder / run.DIVERGENCE, divergence.evidence(diverged, self.recorder.epoch, None))
+        why_final = self._why_final(step)
+        if why_final is not None:
+            raise self._failure(diverged, dataset, why_final)
         if policy == "skip":
             skipped = [*skipped, step]
         else:
             rate_scale /= 2
             self.rollbacks += 1
-        found, _ = checkpoint.find(self.checkpoints, self._mismatch)
-        assert found is not None, "training begins with a checkpoint"
-        self._load(found)
+        self._load(self._newest())
         self._rewind(rate_scale, skipped)
         action = "without that batch" if policy == "skip" else f"at {rate_scale:g} of the learning rate"
         if policy == "rollback":
             self.recorder.note({"kind": "rollback", "step": self.position.step, "diverged_at": step, "rate_scale": rate_scale})
-        self.emit(Notice(f"{divergence.reason} at step {step}; goes on from step {self.position.step} {action}"))
+        self.emit(Notice(f"{diverged.reason} at step {step}; goes on from step {self.position.step} {action}"))
 
-    def _evidence(self, divergence: Diverged) -> dict[str, Any]:
-        step = divergence.step
-        return {
-            "reason": divergence.reason,
-            "epoch": self.recorder.epoch,
-            "step": step.number,
-            "learning_rate": step.learning_rate,
-            "indices": step.indices.tolist(),
-        }
+    def _why_final(self, step: int) -> str | None:
+        """Why training ends with `step`, as an addition to the message; None if it does not."""
+        policy = self.settings.on_nan
+        if policy == "skip" and {step - 1, step} & set(self.position.skipped):
+            return " The batch before was left out already: it is not the batch."
+        if policy == "rollback" and self.rollbacks == MAX_ROLLBACKS:
+            return f" The learning rate was halved {MAX_ROLLBACKS} times already."
+        return "" if policy == "stop" else None
 
-    def _failure(self, divergence: Diverged, why_not: str) -> WorkerError:
-        step = divergence.step
-        first = ", ".join(map(str, step.indices[:8].tolist()))
-        batch = f"{first}, … ({len(step.indices)} in all)" if len(step.indices) > 8 else first
-        return WorkerError(
-            f"{divergence.reason} at step {step.number} (epoch {self.recorder.epoch}, learning rate {step.learning_rate:g}; "
-            f"training samples {batch}).{why_not}",
-            cure=f"The checkpoint after step {self.saved[1]} is intact; {self.folder / run.DIVERGENCE} lists the batch. "
-            f"`unikeras resume {self.folder}` with --on-nan skip leaves the batch out, with --on-nan rollback it halves the "
-            "rate. Or train anew with a smaller --learning-rate, --clip-norm 1 or --warmup-steps; check the data's range.",
+    def _failure(self, diverged: Diverged, dataset: Dataset, why_final: str) -> WorkerError:
+        epoch = self.recorder.epoch
+        gradient = self._gradient_at(diverged, dataset)
+        run.write_json(self.folder / run.DIVERGENCE, divergence.evidence(diverged, epoch, gradient))
+        return divergence.failure(diverged, epoch, gradient, why_final, self.folder, self.saved[1])
+
+    def _gradient_at(self, diverged: Diverged, dataset: Dataset) -> divergence.Gradient | None:
+        """The gradient of the step that failed; None if it can't be found. Nobody needs the backend's state any more."""
+        try:
+            self._load(self._newest())
+        except RunError:
+            return None
+        start = dataclasses.replace(
+            _position_in(self.loaded.state), rate_scale=self.position.rate_scale, skipped=self.position.skipped
         )
+        between = diverged.step.number - 1 - start.step
+        if between:
+            again = f"{between} step{'s' if between > 1 else ''} since the last checkpoint"
+            self.emit(Notice(f"{diverged.reason} at step {diverged.step.number}; its gradient is found by repeating the {again}"))
+        return divergence.gradient_at(diverged.step, self.backend, dataset, self.settings, start)
+
+    def _newest(self) -> Checkpoint:
+        found, _ = checkpoint.find(self.checkpoints, self._mismatch)
+        if found is None:  # training begins with a checkpoint
+            raise RunError(f"The checkpoints in {self.checkpoints} have been removed while the run was training.")
+        return found
 
 
 def _position_in(state: dict[str, Any]) -> Position:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal, Union
 
 from annotated_types import Ge, Gt, Lt, Predicate
 
-from unikeras import faults
+from unikeras import faults, yaml_file
 from unikeras.errors import SettingsError, nearest
 from unikeras.interval import SPELLINGS, is_interval
 
@@ -155,13 +155,27 @@ def validate(values: Mapping[str, Any], origin: Mapping[str, str]) -> Settings:
     """Settings with `values` and defaults for the rest; `origin` is how a message names each value's source."""
     import pydantic
 
+    unknown = next((name for name in values if name not in FIELDS), None)
+    if unknown is not None:
+        raise SettingsError(f"Unknown setting {origin.get(unknown, unknown)}.", cure=nearest(unknown, FIELDS))
     try:
         checked: Settings = pydantic.TypeAdapter(Settings).validate_python(dict(values))
     except pydantic.ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise SettingsError(f"{origin.get(name, name)} can't be {values[name]!r}.", cure=f"Allowed: {allowed(name)}.") from None
+    for name in ("model", "dataset", "output", "data_dir", "cache_dir"):
+        _require_path(str(getattr(checked, name) or ""), origin.get(name, name))
     is_file = checked.model.endswith(".py")  # as an absolute path, so that a run's configuration means the same in any folder
     return dataclasses.replace(checked, model=str(Path(checked.model).expanduser().resolve())) if is_file else checked
+
+
+def _require_path(text: str, spelling: str) -> None:
+    """Checks that the operating system could have such a path; whether it has is for others to see."""
+    try:
+        Path(text).expanduser().resolve()
+        text.encode()
+    except (RuntimeError, ValueError, OSError) as error:  # a home of nobody, a character that no name can have, a name too long
+        raise SettingsError(f"{spelling} can't be {text[:80]!r}: {error}.", cure="Give a path of this machine.") from None
 
 
 def allowed(name: str) -> str:
@@ -208,16 +222,12 @@ def _bound(constraint: Ge | Gt | Lt) -> str:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_file.read(path)
     except OSError as error:
-        raise SettingsError(f"The configuration file {path} can't be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{path} is not valid YAML: {' '.join(str(error).split())}.", cure="Write `name: value` lines."
-        ) from None
+        raise SettingsError(f"The configuration file {path} can't be read: {error.strerror}.", cure="Check the path.") from None
+    except ValueError as error:
+        raise SettingsError(f"{error}.", cure="Write `name: value` lines.") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -39,7 +39,7 @@ class Supervisor:
         """
         for restart in range(1, self.max_restarts + 2):
             self.has_saved = False
-            timed = dataclasses.replace(job, arguments={**job.arguments, "launched_at": time.time()})
+            timed = dataclasses.replace(job, arguments={**job.arguments, "launched_at": time.monotonic()})
             try:
                 return run_job(timed, environment, self.folder / run.LOG, self._watch, self.lock)
             except WorkerDiedError as death:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +15,7 @@ from unikeras.data.dataset import Dataset, Split
 from unikeras.data.order import epoch_order
 from unikeras.faults import reach
 from unikeras.optimizers import Schedule
-from unikeras.recorder import Recorder, Step
+from unikeras.recorder import Step
 from unikeras.settings import Settings
 
 
@@ -59,15 +59,23 @@ class Keeper(Protocol):
         """An epoch has ended, with its evaluation."""
 
 
-def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Recorder, position: Position, keeper: Keeper) -> None:
+class Reporter(Protocol):
+    """Who is told of every step; the methods are those of `recorder.Recorder`."""
+
+    def begin_epoch(self, epoch: int) -> None: ...
+    def step_done(self, step: Step) -> None: ...
+    def step_skipped(self, step: int, learning_rate: float, samples: int) -> None: ...
+    def end_epoch(self, evaluate: Callable[[], Metrics]) -> Metrics: ...
+
+
+def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Reporter, position: Position, keeper: Keeper) -> None:
     """Trains `backend` on `dataset` from `position`, reporting every step to `recorder`."""
     count = len(dataset.train.y)
     steps_per_epoch = math.ceil(count / settings.batch_size)
     schedule = Schedule(settings.schedule, settings.learning_rate, steps_per_epoch * settings.epochs, settings.warmup_steps)
-    augment = Augmenter(settings.augment, settings.seed, count, dataset.input_shape)
     while position.epoch <= settings.epochs and not should_stop(position, settings.early_stopping):
         recorder.begin_epoch(position.epoch)
-        augment.start_epoch(position.epoch)
+        augment = augmenter(dataset, settings, position.epoch)
         order = epoch_order(settings.seed, position.epoch, count)
         done = position.step - (position.epoch - 1) * steps_per_epoch
         for indices in batches(order, settings.batch_size, first=done):
@@ -77,7 +85,7 @@ def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Reco
             if position.step in position.skipped:
                 recorder.step_skipped(position.step, rate, len(indices))
             else:
-                loss = backend.train_step(augment(dataset.train.x[indices], indices), dataset.train.y[indices], rate)
+                loss = backend.train_step(*batch(dataset, augment, indices), rate)
                 recorder.step_done(Step(position.step, rate, indices, loss))
             reach("step")
             if position.step < position.epoch * steps_per_epoch:
@@ -86,6 +94,18 @@ def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Reco
         position.end_epoch(test.loss)
         reach("evaluated")
         keeper.after_epoch()
+
+
+def augmenter(dataset: Dataset, settings: Settings, epoch: int) -> Augmenter:
+    """What changes the images in an epoch."""
+    augment = Augmenter(settings.augment, settings.seed, len(dataset.train.y), dataset.input_shape)
+    augment.start_epoch(epoch)
+    return augment
+
+
+def batch(dataset: Dataset, augment: Augmenter, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and labels of a step."""
+    return augment(dataset.train.x[indices], indices), dataset.train.y[indices]
 
 
 def should_stop(position: Position, patience: int | None) -> bool:

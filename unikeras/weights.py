@@ -149,6 +149,7 @@ def load(path: Path) -> Weights:
     try:
         return dict(safetensors.numpy.load_file(path))
     except FileNotFoundError:
-        raise RunError(f"{path} is missing.", cure="The run did not end; train it again.") from None
-    except (OSError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path} can't be read: {error}.", cure="The file is damaged; train the run again.") from None
+        raise RunError(f"{path} is missing.", cure="Restore it from a copy, or train the run again.") from None
+    except (OSError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
+        raise RunError(f"{path} can't be read: {reason}.", cure="Restore it from a copy, or train the run again.") from None

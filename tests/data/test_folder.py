@@ -126,7 +126,7 @@ def test_empty_folder(tmp_path, prepared):
 
 def test_single_class(tmp_path, prepared):
     picture(tmp_path / "one" / "cat" / "1.png", 5)
-    with pytest.raises(DataError, match="subfolders cat, but a classifier needs at least 2"):
+    with pytest.raises(DataError, match="only the subfolder cat, but a classifier needs at least 2"):
         prepared(tmp_path / "one")
 
 

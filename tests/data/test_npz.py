@@ -110,7 +110,7 @@ WRONG = [
     (replace("x_train", lambda x: x.astype(complex)), "complex128", "integers, floats or booleans"),
     (replace("x_train", lambda x: x.astype(object)), "Python objects, which are never unpickled", "integers"),
     (lambda f: f.update(x_test=f["x_test"][:0], y_test=f["y_test"][:0]), "has no test samples", "At least 1"),
-    (lambda f: f.update(x_train=f["x_train"][:0], y_train=f["y_train"][:0]), "has 0 class", "at least 2"),
+    (lambda f: f.update(x_train=f["x_train"][:0], y_train=f["y_train"][:0]), "has no training samples", "At least 1"),
     (lambda f: f.update(x_train=f["x_train"][:, :0], x_test=f["x_test"][:, :0]), r"shape \(0, 4, 1\)", "at least one value"),
     (lambda f: f.update(x_train=np.arange(20), x_test=np.arange(6)), r"x_train has shape \(20,\)", "reshape"),
 ]

@@ -26,7 +26,7 @@ def train(order: dict) -> None:
     """One training, with its events and its error in the file `answer`."""
     answer = {"events": [], "error": None}
     try:
-        jobs.train(lambda event: answer["events"].append(event.encode()), **order["arguments"], launched_at=time.time())
+        jobs.train(lambda event: answer["events"].append(event.encode()), **order["arguments"], launched_at=time.monotonic())
     except UnikerasError as error:
         answer["error"] = error.to_dict()
     Path(order["answer"]).write_text(json.dumps(answer))

@@ -28,7 +28,8 @@ class KerasModel(base.Backend):
 
     def build_model(self) -> None:
         """Sets `module`, `model` and its variables by name."""
-        self.module, self.model = build_model(self.spec)
+        self.module, self.model, outputs = build_model(self.spec)
+        self.gives_probabilities = base.are_probabilities(outputs)
         self.variables = canonical_variables(self.model)
         self.constrained = [variable for variable in self.model.trainable_variables if variable.constraint is not None]
 
@@ -81,8 +82,8 @@ class KerasModel(base.Backend):
         self.model.save(path)
 
 
-def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any]:
-    """The model file as a module, and its model with seeded initial weights.
+def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any, np.ndarray]:
+    """The model file as a module, its model with seeded initial weights, and its outputs on a batch of zeros before that.
 
     Raises:
         ModelError: the file is wrong, or its model doesn't give B×num_classes.
@@ -105,7 +106,7 @@ def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any]:
         )
     base.require_logits(tuple(outputs.shape), spec.num_classes, spec.model_file)
     seed_weights(canonical_variables(model), initializers, spec.seed)
-    return module, model
+    return module, model, np.asarray(keras.ops.convert_to_numpy(outputs))
 
 
 def canonical_variables(model: Any) -> dict[str, Any]:

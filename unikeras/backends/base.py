@@ -94,6 +94,10 @@ class Backend(abc.ABC):
 
     name: ClassVar[str]
     device: str
+    module: ModuleType
+    spec: ModelSpec
+    gives_probabilities: bool
+    """Whether the model's outputs on its first batch, of zeros, are probabilities and no logits."""
 
     @abc.abstractmethod
     def __init__(self, spec: ModelSpec) -> None:
@@ -217,6 +221,12 @@ def own_loss(module: ModuleType, spec: ModelSpec) -> Callable[..., Any] | None:
             f"{spec.model_file} has a loss of its own, which label smoothing can't change.", cure="Leave out --label-smoothing."
         )
     return loss
+
+
+def are_probabilities(outputs: np.ndarray) -> bool:
+    """Whether B×num_classes outputs lie in [0, 1] and sum to 1, as a softmax' do; bfloat16 has two to three digits."""
+    values = outputs.astype(np.float64)
+    return bool((values >= 0).all() and (np.abs(values.sum(axis=1) - 1) < 0.02).all())
 
 
 def require_logits(shape: tuple[int | None, ...], num_classes: int, model_file: Path) -> None:

@@ -109,6 +109,7 @@ class Backend(TensorFlowSteps):
             self.spec.model_file, "failed on its first batch", lambda: self.forward(sample, training=False)
         )
         base.require_logits(tuple(outputs.shape), self.spec.num_classes, self.spec.model_file)
+        self.gives_probabilities = base.are_probabilities(tf.cast(outputs, self.dtype).numpy())
 
 
 def canonical_variables(model: tf.Module) -> dict[str, tf.Variable]:

@@ -156,6 +156,7 @@ class Backend(_torch.TorchSteps):
                 self.spec.model_file, "failed on its first batch", lambda: self.forward(sample, training=False)
             )
         base.require_logits(tuple(outputs.shape), self.spec.num_classes, self.spec.model_file)
+        self.gives_probabilities = base.are_probabilities(_torch.to_numpy(outputs.to(self.dtype)))
 
 
 def _call(path: str, count: int) -> str:

@@ -56,7 +56,7 @@ def contend(emit: Emit, module: str, settings: dict[str, Any], dataset: str, fol
     """
     chosen = validate(settings, {})
     contender_class: type[Contender] = importlib.import_module(f"unikeras.bench.{module}").load(chosen.backend)
-    imported = time.time() - launched_at
+    imported = time.monotonic() - launched_at
     workload = Workload(chosen, Dataset.open(Path(dataset)), Path(folder))
     started = time.perf_counter()
     contender = contender_class(workload, emit)

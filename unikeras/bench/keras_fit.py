@@ -32,7 +32,7 @@ class KerasFit(Contender):
         self.workload = workload
         framework = keras.backend.backend()
         importlib.import_module(f"unikeras.backends._{framework}").configure(workload.spec)  # threads
-        _, self.model = _keras.build_model(workload.spec)
+        _, self.model, _ = _keras.build_model(workload.spec)
         self.initial = self.model.get_weights()
         self.inputs, self.labels = workload.normalized(), workload.data.train.y
         choice = fastest(CHOICES[framework], self._trial, TRIALS)

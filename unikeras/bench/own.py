@@ -49,7 +49,7 @@ class Own(Contender):
     def train(self, turns: Turns) -> None:
         settings, data, folder = self.workload.settings, self.workload.data, self.workload.folder
         steps = math.ceil(len(data.train.y) / settings.batch_size)
-        recorder = Recorder(self.backend, folder / run.METRICS, self.emit, steps, settings.log_every, time.time())
+        recorder = Recorder(self.backend, folder / run.METRICS, self.emit, steps, settings.log_every, time.monotonic())
         session = Racing(self.backend, settings, folder, recorder, self.emit)
         session.turns = turns
         session.train(data)

@@ -27,7 +27,7 @@ def describe_layers(model: Backend) -> dict[str, Any]:
         for layer in keras_model._flatten_layers()
         if (path := paths.get(id(layer))) is not None
     }
-    return {"layers": layers, "own_loss": hasattr(model.module, "loss")}  # type: ignore[attr-defined]
+    return {"layers": layers, "own_loss": hasattr(model.module, "loss")}
 
 
 def _json_values(layer: Any) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _run_words(row: dict[str, Any]) -> dict[str, str]:
         "run": row["run"],
         "state": row["state"],
         "backend": row["backend"],
-        "epoch": f"{row['epoch']}/{row['epochs']}",
+        "epoch": f"{row['epoch']}/{row['epochs'] or '?'}",
         "step": f"{row['step']:,}",
         "checkpoint": "none" if row["checkpoint"] is None else f"step {row['checkpoint']:,}",
         "seen": "never" if life is None else f"{life:,.0f} s ago",

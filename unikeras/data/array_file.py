@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -57,7 +58,7 @@ class ArrayFile:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
-            self.close()
+            self._file.close()
         except OSError as error:
             raise cannot_write(self._path.parent, error) from error
         status = self._path.stat()
@@ -71,8 +72,9 @@ class ArrayFile:
         }
 
     def close(self) -> None:
-        """Give the file back; without `finish` it is worth nothing."""
-        self._file.close()
+        """Give the file back; without `finish` it is worth nothing, so that a full disk, on which closing fails, is no matter."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def cannot_write(folder: Path, error: OSError) -> DataError:

@@ -17,11 +17,21 @@ from typing import Any
 
 import platformdirs
 
+from unikeras import shapes
 from unikeras.errors import DataError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _HASH_CHUNK_BYTES = 1 << 20
+_FILE_SHAPE = {"name": str, "shape": [int], "dtype": str, "bytes": int, "sha256": str, "mtime_ns": int}
+_SPLIT_SHAPE = {"x": _FILE_SHAPE, "y": _FILE_SHAPE, "class_counts": [int]}
+_SHAPE = {
+    "name": str,
+    "identity": {"source": str},
+    "class_names": [str],
+    "splits": {"train": _SPLIT_SHAPE, "test": _SPLIT_SHAPE},
+    "statistics": {"minimum": float, "maximum": float, "mean": [float], "std": [float]},
+}
 
 
 def datasets_folder(cache_dir: Path | None) -> Path:
@@ -56,9 +66,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         sealed = manifest.pop("sha256")
         intact = sealed == hash_json(manifest)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise _damaged(folder, f"its {MANIFEST} can't be read") from error
-    if not intact or manifest.get("format") != FORMAT:
+    if not intact or manifest.get("format") != FORMAT or shapes.fault(manifest, _SHAPE):
         raise _damaged(folder, f"its {MANIFEST} is not what was written")
     return dict(manifest)
 

@@ -88,7 +88,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"Image {path} does not exist.", cure="Check the path.") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
-            f"Image {path} is too large: {error}.", cure=f"Allowed: up to {Image.MAX_IMAGE_PIXELS} pixels. Make it smaller."
+            f"Image {path} is too large: it would unpack to more than {Image.MAX_IMAGE_PIXELS:,} pixels.",
+            cure="Make it smaller, or remove it.",
         ) from error
     except UnidentifiedImageError as error:
         raise DataError(f"{path} is not an image.", cure="Use PNG, JPEG or another common format, or remove the file.") from error

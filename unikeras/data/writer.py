@@ -215,6 +215,9 @@ class SplitWriter:
 
 
 def _check(name: str, class_names: Sequence[str], shape: tuple[int, ...], dtype: np.dtype[Any], train: int, test: int) -> None:
+    for split, count in (("training", train), ("test", test)):
+        if count < 1:
+            raise DataError(f"{name} has no {split} samples.", cure="At least 1 training and 1 test sample are needed.")
     if len(class_names) < 2:
         raise DataError(f"{name} has {len(class_names)} class.", cure="A classifier needs at least 2 classes.")
     if not shape or min(shape) < 1:
@@ -223,6 +226,3 @@ def _check(name: str, class_names: Sequence[str], shape: tuple[int, ...], dtype:
         raise DataError(
             f"Samples of {name} are of type {dtype}.", cure="Allowed: integers of 8 to 64 bits and floats of 16 to 64 bits."
         )
-    for split, count in (("training", train), ("test", test)):
-        if count < 1:
-            raise DataError(f"{name} has no {split} samples.", cure="At least 1 training and 1 test sample are needed.")

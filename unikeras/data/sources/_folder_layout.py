@@ -45,7 +45,7 @@ def read_layout(root: Path) -> Layout:
     train_root = root / "train" if split else root
     class_names = _subfolders(train_root)
     if len(class_names) < 2:
-        found = f"the subfolders {', '.join(class_names)}" if class_names else "no subfolders"
+        found = f"only the subfolder {class_names[0]}" if class_names else "no subfolders"
         raise DataError(f"{train_root} has {found}, but a classifier needs at least 2 classes.", cure=_LAYOUT)
     others: list[Path] = []
     train = _files(train_root, class_names, others)
@@ -75,7 +75,16 @@ def _check_filled(root: Path, class_names: list[str], files: list[tuple[Path, in
 
 
 def _subfolders(root: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        found = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{error.filename or root} can't be read: {error.strerror}.", cure="Remove or repair it.") from error
+    for entry in found:
+        if entry.is_symlink() and root.resolve().is_relative_to(Path(entry.path).resolve()):
+            raise DataError(
+                f"{entry.path} is a link to a folder that holds it, so it would hold all images.", cure="Remove the link."
+            )
+    return sorted(entry.name for entry in found)
 
 
 def _files(root: Path, class_names: list[str], others: list[Path]) -> list[tuple[Path, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ import numpy.typing as npt
 from unikeras.errors import DataError
 
 _PIECE_BYTES = 1 << 20
+# zipfile's, zlib's, and what NumPy's parser of headers lets through.
+_FAILURES = (
+    OSError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError, SyntaxError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -32,7 +38,7 @@ class NpzFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._readable(path.name):
+        with self._readable(""):
             self._archive = zipfile.ZipFile(path)
 
     def __enter__(self) -> NpzFile:
@@ -53,6 +59,8 @@ class NpzFile:
         """
         with self._readable(name), self._archive.open(f"{name}.npy") as member:
             shape, _, dtype = self._read_header(member, name)
+            if member.tell() + math.prod(shape) * dtype.itemsize > self._archive.getinfo(f"{name}.npy").file_size:
+                raise EOFError(f"it ends too early for its shape {shape}")  # told before memory for so much is asked for
         return shape, dtype
 
     def pieces(self, name: str, rows: int, scratch: Path) -> Iterator[npt.NDArray[Any]]:
@@ -83,16 +91,19 @@ class NpzFile:
         shape, fortran, dtype = read(member) if read else ((), False, np.dtype(object))
         if dtype.kind not in "biuf" or not shape:
             what = "Python objects, which are never unpickled" if dtype.hasobject else f"type {dtype} with shape {shape}"
-            raise DataError(f"Array {name} of {self._path} has {what}.", cure="Allowed: arrays of integers, floats or booleans.")
+            is_text = dtype.kind in "US" and name.startswith("y_")
+            numbers = " numpy.unique(y, return_inverse=True)[1] makes numbers of names." if is_text else ""
+            cure = f"Allowed: arrays of integers, floats or booleans.{numbers}"
+            raise DataError(f"Array {name} of {self._path} has {what}.", cure=cure)
         return shape, fortran, dtype
 
     @contextlib.contextmanager
     def _readable(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        except _FAILURES as error:
             raise DataError(
-                f"{what} of {self._path} can't be read: {error}.",
+                f"{what}{' of ' if what else ''}{self._path} can't be read: {error}.",
                 cure="Save the file again with numpy.savez(file, x_train=..., ...).",
             ) from error
 

@@ -38,7 +38,10 @@ class _Folder(Source):
         layout = read_layout(root)
         digest = hashlib.sha256()
         for path, _ in [*layout.train, *(layout.test or [])]:
-            status = path.stat()
+            try:
+                status = path.stat()
+            except OSError as error:
+                raise DataError(f"{path} can't be read: {error.strerror}.", cure="Remove or replace it.") from error
             digest.update(f"{path.relative_to(root).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
         return {"recipe": _RECIPE, "path": str(root), "files": digest.hexdigest()}
 

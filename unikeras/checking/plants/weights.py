@@ -75,7 +75,7 @@ def conv_kernel_inputs_and_outputs() -> None:
     backend="tensorflow",
     stage="forward",
     layer="norm1",
-    looks_like="gamma and beta are swapped",
+    looks_like="beta and gamma are swapped",
 )
 def gamma_and_beta_swapped() -> None:
     """Weights assigned in the order of a file, between parameters of one shape."""

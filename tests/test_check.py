@@ -82,7 +82,7 @@ def test_all_backends_agree_to_twelve_digits_in_float64(exact: dict[str, Any]) -
 
 
 def test_layers_may_take_their_channels_first() -> None:
-    answer = unikeras("check", MODEL_FILES / "channels_first.py", "--backends", "tensorflow,torch", *QUICK)
+    answer = unikeras("check", MODEL_FILES / "channels_first.py", "--backends", "tensorflow,torch,native-torch", *QUICK)
     assert answer.code == 0, answer
     assert answer.json["reference"]["layers"]["unknown"] == ["channels"]
     assert answer.json["reference"]["layers"]["largest_error"] < 1e-13

@@ -13,7 +13,6 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> keras.Model:
             layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="conv1", **first),
             layers.BatchNormalization(axis=1, name="norm1"),
             layers.MaxPooling2D(name="pool1", **first),
-            layers.DepthwiseConv2D(3, padding="same", name="depth", **first),
             layers.AveragePooling2D(2, name="pool2", **first),
             layers.Flatten(name="flatten", **first),
             layers.Dense(num_classes, name="dense1"),

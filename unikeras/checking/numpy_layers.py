@@ -1,7 +1,7 @@
 """Keras' layers in NumPy float64: an implementation that shares no code with a framework.
 
 It confirms the reference, and gives the diagnosis something to vary: every convention that frameworks disagree on is an argument.
-Inputs are B×H×W×C; `channels_last` makes them so.
+Inputs are B×H×W×C, as layers are observed, whatever their own data format.
 Formulas: keras/src/layers; padding as in tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2.
 """
 
@@ -22,12 +22,6 @@ Pair = tuple[int, int]
 def pair(value: Any) -> Pair:
     """A size for both axes."""
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def channels_last(config: dict[str, Any], tensor: np.ndarray) -> np.ndarray:
-    """A layer's input or output with the channels last, where its configuration says that they come first."""
-    first = config.get("data_format") == "channels_first" and tensor.ndim > 2
-    return np.moveaxis(tensor, 1, -1) if first else tensor
 
 
 def same_padding(size: int, field: int, stride: int) -> Pair:
@@ -86,10 +80,8 @@ def batch_norm(
     config: dict[str, Any], w: Weights, x: np.ndarray, training: bool = False, unbiased: bool = False
 ) -> np.ndarray | None:
     """By the batch's statistics in training (their variance biased), by the running ones otherwise."""
-    axis = config.get("axis", -1)
-    if axis not in (-1, x.ndim - 1):
-        moved = batch_norm({**config, "axis": -1}, w, np.moveaxis(x, axis, -1), training, unbiased)
-        return None if moved is None else np.moveaxis(moved, -1, axis)
+    if config.get("axis", -1) not in (-1, 1, x.ndim - 1):  # 1 is the last as layers are observed
+        return None
     mean, variance = w.get("moving_mean"), w.get("moving_variance")
     if training:
         axes = tuple(range(x.ndim - 1))

@@ -67,7 +67,6 @@ def confirm_layers(evidence: Evidence) -> dict[str, Any]:
             compute = numpy_layers.LAYERS.get(layer["type"])
             if given is None or expected is None:
                 continue
-            given, expected = (numpy_layers.channels_last(layer["config"], tensor) for tensor in (given, expected))
             output = compute(layer["config"], layer_weights(start, path), given, mode == "training") if compute else None
             if output is None:
                 unknown.add(path)
@@ -76,7 +75,6 @@ def confirm_layers(evidence: Evidence) -> dict[str, Any]:
             after = tensors.get(f"{path}:activation")
             activated = numpy_layers.activate(layer["config"].get("activation"), expected)
             if after is not None and activated is not None:
-                after = numpy_layers.channels_last(layer["config"], after)
                 errors.append(largest(activated - after) / (largest(after) or 1.0))
             errors.append(largest(output - expected) / (largest(expected) or 1.0) if output.shape == expected.shape else np.inf)
     return {"confirmed": sorted(confirmed), "unknown": sorted(unknown), "largest_error": float(max(errors))}

@@ -20,7 +20,6 @@ def explain(
 ) -> str | None:
     """The mistake that makes `actual` of `x`, where the layer makes `expected` of it."""
     config, kind = layer["config"], layer["type"]
-    x, expected, actual = (nl.channels_last(config, tensor) for tensor in (x, expected, actual))
     compute = nl.LAYERS.get(kind)
     own = _OWN[kind](config, w, x, training) if kind in _OWN else iter(())
     found = first_fitting(actual, [*own, *_of_weights(compute, config, w, x, training), *_general(x, expected)])

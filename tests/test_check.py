@@ -22,10 +22,10 @@ SAMPLE = [
     "batch-norm-epsilon-1e-5",
     "leaky-relu-slope-0.01",
     "gradients-accumulated",
-    "padding-symmetric",
+    "relu-is-gelu",
     "same-order-every-epoch",
     "label-smoothing-ignored",
-    "weight-decay-missing",
+    "learning-rate-captured",
     "gradient-doubled",
     "parameter-renamed",
 ]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from unikeras.checking.comparing import compare
+from unikeras.checking.comparing import compare, rms
 from unikeras.checking.figures import ROUNDOFF, SUSPICIOUS, UNITS, Figure
 from unikeras.checking.judge import CAP, FACTOR, judge, judge_trajectory, make_envelope
 from unikeras.checking.result import divergence, layer_of, stage_rows
@@ -50,6 +50,15 @@ def test_one_wrong_value_among_many_is_an_error() -> None:
 def test_values_near_zero_count_no_more_than_others() -> None:
     expected = np.array([1.0, 1e-12])
     assert not compare("forward", "inference", "x", expected + 1e-9, expected, U).suspicious
+
+
+def test_anything_is_an_error_where_zeros_are_right() -> None:
+    assert compare("forward", "inference", "x", ONES * 1e-9, 0 * ONES, U).error == math.inf
+    assert compare("forward", "inference", "x", 0 * ONES, 0 * ONES, U).error == 0.0
+
+
+def test_a_mean_square_knows_no_sign() -> None:
+    assert rms(np.array([3.0, -4.0])) == pytest.approx(math.sqrt(12.5))
 
 
 def figure(error: float, exact: float | None = None, stage: str = "forward", case: str = "inference") -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 from rich.console import Console
@@ -18,17 +20,23 @@ U = ROUNDOFF["float32"]
 DEFECT = {"backend": "torch", "dtype": "float32", "layer": "pool", "what": "averages over a repeated edge", "measured": 0.1}
 
 
-def result_of(*figures: Figure, defects: list[dict[str, Any]] | None = None) -> CheckResult:
-    """The result of a check of torch alone, whose losses are the reference's."""
-    answer = {
-        "figures": [figure.to_dict() for figure in figures],
-        "losses": [2.0, 1.0],
-        "exact_is_right": None,
-        "defects": defects or [],
-    }
+def answer_of(*figures: Figure, defects: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """What a worker gives back, whose losses are the reference's."""
+    described = [figure.to_dict() for figure in figures]
+    return {"figures": described, "losses": [2.0, 1.0], "exact_is_right": None, "defects": defects or []}
+
+
+def result_from(**answers: dict[str, Any]) -> CheckResult:
+    """The result of a check of torch alone, from its answer in each dtype."""
+    request = make_request(Settings(model="mlp", backend="torch"), quick=True, dtype="both" if len(answers) > 1 else None)
     trajectory = {"center": [2.0, 1.0], "twins": [[2.0, 1.0]]}
-    request = make_request(Settings(model="mlp", backend="torch"), quick=True)
-    return conclude(request, [BACKENDS["torch"]], Findings({}, trajectory, {("torch", "float32"): answer}, None), 1.0)
+    measured = {("torch", dtype): answer for dtype, answer in answers.items()}
+    return conclude(request, [BACKENDS["torch"]], Findings({}, trajectory, measured, None), 1.0)
+
+
+def result_of(*figures: Figure, defects: list[dict[str, Any]] | None = None) -> CheckResult:
+    """The result of a check of torch alone in float32."""
+    return result_from(float32=answer_of(*figures, defects=defects))
 
 
 def right(name: str = "pool:output") -> Figure:
@@ -47,13 +55,19 @@ def printed(result: CheckResult) -> str:
 
 
 def test_what_agrees_agrees() -> None:
-    assert result_of(right()).agree
+    assert result_of(right())
+    assert not result_of(wrong())
 
 
 def test_the_first_divergence_is_that_of_the_earliest_stage() -> None:
-    result = result_of(wrong("gradients", "conv/kernel"), wrong())
+    result = result_from(float32=answer_of(wrong("gradients", "conv/kernel")), float64=answer_of(wrong()))
     assert result.first_divergence is not None
     assert (result.first_divergence["stage"], result.first_divergence["layer"]) == ("forward", "pool")
+
+
+def test_the_result_is_json_although_errors_are_infinite() -> None:
+    result = result_of(Figure("forward", "inference", "pool:output", math.inf, U, "missing"))
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["divergences"][0]["error"] is None
 
 
 def test_the_diagnosis_may_blame_another_layer_than_the_one_that_shows_it() -> None:

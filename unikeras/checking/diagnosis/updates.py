@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from unikeras.checking import stage_optimizer
 from unikeras.checking.comparing import largest
 from unikeras.checking.diagnosis import rules, statistics
-from unikeras.checking.diagnosis.matching import TOLERANCE, fits
+from unikeras.checking.diagnosis.matching import TOLERANCE
 from unikeras.checking.figures import Figure
 from unikeras.checking.stage_gradients import ZERO, part
 from unikeras.checking.subject import Subject
@@ -51,25 +53,40 @@ def _transposed(value: np.ndarray) -> np.ndarray:
 def _fitting_variant(
     spec: OptimizerSpec, before: Weights, state: Weights, gradients: Weights, rate: float, received: Weights
 ) -> str | None:
-    """The words of the first wrong rule that makes what was received; None where the right one does."""
-    for variant in (rules.Variant(""), *rules.variants(spec)):
+    """The words of the first wrong rule that makes what was received, and makes it better than the right one does."""
+
+    def misfit(variant: rules.Variant) -> float:
         after, new_state = rules.step(variant, spec, before, state, gradients, rate)
-        if _all_fit(before, {**after, **new_state}, received):
-            return variant.words or None
-    return None
+        return _misfit(before, {**after, **new_state}, received)
+
+    right = misfit(rules.Variant("right"))
+    return next((variant.words for variant in rules.variants(spec) if misfit(variant) <= min(TOLERANCE, right / 2)), None)
 
 
 def _all_fit(before: Weights, expected: Weights, received: Weights) -> bool:
-    for name, value in expected.items():
-        start = before.get(name, np.zeros_like(value))
-        distance = np.abs(value - start)
-        moved = float(distance[np.isfinite(distance)].max(initial=0.0))  # a root of swapped slots is no number
-        # A parameter can't be known better than to its own rounding, however little it moves.
-        # And Adam makes whole rates of gradients that are zero but for rounding.
-        size = 100 * max(moved, 1e-6 * float(np.abs(start).max()) if value.size else 0.0)
-        if name not in received or not fits(received[name].astype(np.float64), value.astype(np.float64), max(size, 1e-30)):
-            return False
-    return True
+    return _misfit(before, expected, received) <= TOLERANCE
+
+
+def _misfit(before: Weights, expected: Weights, received: Weights) -> float:
+    """The largest difference of all parameters and slots, relative to what each can be told by; infinite where none can be."""
+    return max(_distance(before.get(name), value, received.get(name)) for name, value in expected.items())
+
+
+def _distance(start: np.ndarray | None, expected: np.ndarray, received: np.ndarray | None) -> float:
+    if received is None or received.shape != expected.shape:
+        return math.inf
+    if not expected.size:
+        return 0.0
+    start = np.zeros_like(expected) if start is None else start
+    finite = np.isfinite(expected)  # a root of swapped slots is no number
+    if (finite != np.isfinite(received)).any():
+        return math.inf
+    moved = float(np.abs(expected - start)[finite].max(initial=0.0))
+    # A parameter can't be known better than to its own rounding, however little it moves.
+    # And Adam makes whole rates of gradients that are zero but for rounding.
+    size = 100 * max(moved, 1e-6 * float(np.abs(start).max()))
+    difference = float(np.abs(received.astype(np.float64) - expected)[finite].max(initial=0.0))
+    return difference / max(size, 1e-30)
 
 
 def _of_one_parameter(place: stage_optimizer.Place) -> str | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
-from unikeras.checking.comparing import compare
+from unikeras.checking.comparing import compare, rms
 from unikeras.checking.figures import ROUNDOFF, SUSPICIOUS, UNITS, Figure
-from unikeras.checking.judge import CAP, FACTOR, judge, judge_trajectory, make_envelope
+from unikeras.checking.judge import CAP, FACTOR, judge, judge_trajectory, leaves, make_envelope
 from unikeras.checking.result import divergence, layer_of, stage_rows
 
 U = ROUNDOFF["float32"]
@@ -52,6 +53,15 @@ def test_values_near_zero_count_no_more_than_others() -> None:
     assert not compare("forward", "inference", "x", expected + 1e-9, expected, U).suspicious
 
 
+def test_anything_is_an_error_where_zeros_are_right() -> None:
+    assert compare("forward", "inference", "x", ONES * 1e-9, 0 * ONES, U).error == math.inf
+    assert compare("forward", "inference", "x", 0 * ONES, 0 * ONES, U).error == 0.0
+
+
+def test_a_mean_square_knows_no_sign() -> None:
+    assert rms(np.array([3.0, -4.0])) == pytest.approx(math.sqrt(12.5))
+
+
 def figure(error: float, exact: float | None = None, stage: str = "forward", case: str = "inference") -> Figure:
     return Figure(stage, case, "conv1:output", error, U, exact=exact, exact_floor=ROUNDOFF["float64"])
 
@@ -77,6 +87,7 @@ def test_the_noise_of_others_widens_the_bound_but_only_so_far() -> None:
     noisy = (UNITS + FACTOR * 10) * U * 0.9
     assert kinds(figure(noisy, exact=0.0)) == ["precision"]
     assert kinds(figure(noisy, exact=0.0), figure(noisy / 3, exact=0.0))[0] is None
+    assert "precision" in kinds(figure(noisy, exact=0.0), figure(noisy / 3, exact=0.0), figure(U)), "the better one counts"
     beyond = (UNITS + FACTOR * CAP) * U * 1.1
     assert kinds(figure(beyond, exact=0.0), figure(beyond, exact=0.0)) == ["precision", "precision"]
 
@@ -93,7 +104,49 @@ def steps(errors: list[float], stage: str = "steps") -> list[str | None]:
 def test_rounding_may_change_a_decision_now_and_then_but_only_in_gradients() -> None:
     assert steps([1e-3, *[U] * 19]) == [None] * 20
     assert steps([*[1e-3] * 6, *[U] * 14]).count("precision") == 6
+    assert steps([*[1e-3] * 4, *[U] * 16]) == [None] * 20
     assert steps([1e-3, *[U] * 19], "forward").count("precision") == 1
+
+
+def test_no_number_is_suspicious_and_a_mistake() -> None:
+    assert figure(math.nan).suspicious
+    assert figure(U, exact=math.nan).is_mistake
+
+
+def test_float64_has_to_stay_below_as_many_floors_of_its_own() -> None:
+    within = Figure("forward", "inference", "x", U, U, exact=SUSPICIOUS * U, exact_floor=1.01 * U)
+    assert not within.is_mistake
+    assert dataclasses.replace(within, exact_floor=0.9 * U).is_mistake
+
+
+def test_stages_come_in_their_order_and_mistakes_before_lost_precision() -> None:
+    found = [figure(1e-3, 1e-3, "loss"), figure(1e-2, 0.0, case="training"), figure(1e-3, 1e-3)]
+    judged = judge({"torch": found}, "float32")
+    assert [(one.figure.stage, one.kind) for one in judged] == [
+        ("forward", "mistake"),
+        ("forward", "precision"),
+        ("loss", "mistake"),
+    ]
+
+
+def test_the_larger_of_both_errors_is_shown() -> None:
+    (judged,) = judge({"torch": [figure(U, exact=SUSPICIOUS * ROUNDOFF["float64"] / 2)]}, "float32")
+    assert judged.ratio == pytest.approx(0.5)
+
+
+def test_a_mistake_is_no_jump_however_rare() -> None:
+    figures = [figure(1e-3, 1e-3, "steps", "step 1"), *(figure(U, None, "steps", f"step {step}") for step in range(2, 21))]
+    assert [one.kind for one in judge({"torch": figures}, "float32")].count("mistake") == 1
+
+
+def test_one_parameter_that_jumps_at_every_step_is_not_rare() -> None:
+    own = [Figure("steps", f"step {step}", "conv1/kernel", 1e-3, U, exact=0.0) for step in range(4)]
+    others = [Figure("steps", f"step {step}", f"dense{index}/kernel", U, U) for step in range(4) for index in range(9)]
+    assert [one.kind for one in judge({"torch": own + others}, "float32")].count("precision") == 4
+
+
+def test_another_structure_is_a_kind_of_its_own() -> None:
+    assert kinds(Figure("structure", "parameters", "conv1/kernel", math.inf, 0.0, "missing")) == ["structure"]
 
 
 def test_the_table_names_the_worst_place_of_a_stage() -> None:
@@ -101,6 +154,12 @@ def test_the_table_names_the_worst_place_of_a_stage() -> None:
     (row,) = stage_rows(judged, "torch", "float32")
     assert (row["verdict"], row["compared"], row["disagree"]) == ("disagree", 2, 1)
     assert row["worst_at"] == "conv1:output (training)"
+
+
+def test_the_table_counts_a_jump_and_shows_the_rest() -> None:
+    found = [figure(1e-3 if step == 0 else 32 * U, 0.0, "steps", f"step {step}") for step in range(8)]
+    (row,) = stage_rows(judge({"torch": found}, "float32"), "torch", "float32")
+    assert (row["verdict"], row["rounding_jumps"], row["worst_ratio"]) == ("agree", 1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +187,22 @@ def test_a_trajectory_is_judged_up_to_where_the_twins_part() -> None:
     assert judge_trajectory(envelope, "torch", "float32", [2.0, 1.5, 1.2, 7.0]).kind is None
     assert judge_trajectory(envelope, "torch", "float32", [2.0, 1.5, 1.21, 1.0]).kind == "mistake"
     assert judge_trajectory(envelope, "torch", "float32", [2.0, math.nan, 1.2, 1.0]).figure.problem == "not finite"
+
+
+def test_only_what_comes_before_the_horizon_leaves_the_envelope() -> None:
+    envelope = make_envelope(CENTER, TWINS, "float32")
+    assert not leaves(envelope, [2.0, 1.5, 1.2, 7.0])
+    assert leaves(envelope, [2.0, 1.5, 7.0, 1.0])
+
+
+def test_the_envelope_is_four_times_as_wide_as_the_twins_ever_were() -> None:
+    envelope = make_envelope(CENTER, [[2.0, 1.5 + 1e-3, 1.2, 1.0]], "float32")
+    for step in (1, 2, 3):
+        off = CENTER.copy()
+        off[step] += 3.9e-3
+        assert not leaves(envelope, off), step
+        off[step] += 0.2e-3
+        assert leaves(envelope, off), step
 
 
 def test_a_trajectory_without_losses_is_a_failure() -> None:

@@ -49,7 +49,7 @@ def measure(
     accuracies: dict[str, list[float]] = {info.name: [] for info in chosen}
     for (info, _), result in zip(keys, results, strict=True):
         accuracies[info.name].append(result["test_accuracy"])
-    comparisons = [_compare(name, accuracies) for name in accuracies] if len(accuracies) > 1 else []
+    comparisons = compare(accuracies) if len(accuracies) > 1 else []
     shown = {
         "seeds": [settings.seed + offset for offset in range(SEEDS)],
         "epochs": EPOCHS,
@@ -57,7 +57,7 @@ def measure(
         "accuracies": accuracies,
         "comparisons": comparisons,
     }
-    return shown, {one["backend"]: _figure(one) for one in comparisons}
+    return shown, figures_of(comparisons)
 
 
 def _task(settings: Settings, info: BackendInfo, seed: int, dataset: Path, folder: Path) -> Task:
@@ -69,8 +69,21 @@ def _task(settings: Settings, info: BackendInfo, seed: int, dataset: Path, folde
     return Task(Job("train", arguments), child_environment(info, 1), place / run.LOG)
 
 
+def compare(accuracies: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """For each backend its difference from the mean of the others, seed by seed, with the confidence interval of it.
+
+    Args:
+        accuracies: Of each backend, from the same seeds.
+    """
+    return [_compare(name, accuracies) for name in accuracies]
+
+
+def figures_of(comparisons: Sequence[dict[str, Any]]) -> dict[str, Figure]:
+    """A figure for each backend: the end of its interval that is further from zero."""
+    return {one["backend"]: _figure(one) for one in comparisons}
+
+
 def _compare(name: str, accuracies: dict[str, list[float]]) -> dict[str, Any]:
-    """Difference of a backend from the mean of the others, seed by seed, with its confidence interval."""
     from scipy import stats
 
     others = [values for other, values in accuracies.items() if other != name]

@@ -48,10 +48,10 @@ def observed(model: Any, observe: Observe) -> Iterator[None]:
         calls[path] += 1
         name = path if calls[path] == 1 else f"{path}#{calls[path]}"
         if _is_tensor(args[0]):
-            args = (shown(observe, f"{name}:input", args[0]), *args[1:])
+            args = (shown(observe, f"{name}:input", args[0], layer), *args[1:])
         with _activation_shown(layer, name, observe) as is_shown:
             outputs = original(layer, *args, **kwargs)
-        return shown(observe, f"{name}:output", outputs) if _is_tensor(outputs) and not is_shown else outputs
+        return shown(observe, f"{name}:output", outputs, layer) if _is_tensor(outputs) and not is_shown else outputs
 
     keras.layers.Layer.__call__ = call
     try:
@@ -60,11 +60,21 @@ def observed(model: Any, observe: Observe) -> Iterator[None]:
         keras.layers.Layer.__call__ = original
 
 
-def shown(observe: Observe, name: str, tensor: Any) -> Any:
-    """The tensor, or what `observe` puts in its place."""
+def shown(observe: Observe, name: str, tensor: Any, layer: Any) -> Any:
+    """The tensor, or what `observe` puts in its place. Channels are observed last, also where the layer has them first."""
     array = np.asarray(keras.ops.convert_to_numpy(tensor))
+    moved = array.ndim > 2 and _has_channels_first(layer)
+    array = np.moveaxis(array, 1, -1) if moved else array
     replacement = observe(name, array if array.dtype == np.float64 else array.astype(np.float32))
-    return tensor if replacement is None else keras.ops.convert_to_tensor(replacement, dtype=tensor.dtype)
+    if replacement is None:
+        return tensor
+    return keras.ops.convert_to_tensor(np.moveaxis(replacement, -1, 1) if moved else replacement, dtype=tensor.dtype)
+
+
+def _has_channels_first(layer: Any) -> bool:
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return bool(layer.axis == 1)
+    return getattr(layer, "data_format", None) == "channels_first"
 
 
 @contextlib.contextmanager
@@ -75,7 +85,9 @@ def _activation_shown(layer: Any, name: str, observe: Observe) -> Iterator[bool]
         yield False
         return
     assert activation is not None
-    layer.activation = lambda x: shown(observe, f"{name}:activation", activation(shown(observe, f"{name}:output", x)))
+    layer.activation = lambda x: shown(
+        observe, f"{name}:activation", activation(shown(observe, f"{name}:output", x, layer)), layer
+    )
     try:
         yield True
     finally:

@@ -36,6 +36,7 @@ class Figure:
         exact: The error in float64: rounding shrinks by 2²⁹, a mistake doesn't. None where float32 raised no suspicion.
         exact_floor: The floor in float64.
         looks_like: The mistake, in words, where the diagnosis knows it.
+        layer: The layer to blame, where the diagnosis knows that it is not the one of the name.
     """
 
     stage: str
@@ -47,6 +48,7 @@ class Figure:
     exact: float | None = None
     exact_floor: float = 0.0
     looks_like: str | None = None
+    layer: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

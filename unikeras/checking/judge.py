@@ -68,7 +68,9 @@ def judge(figures: Mapping[str, Sequence[Figure]], dtype: str) -> list[Judged]:
 
 
 def _judge_one(backend: str, dtype: str, figure: Figure, place: Mapping[str, Figure]) -> Judged:
-    noise = _noise([other.error for name, other in place.items() if name != backend])
+    # Of accuracies it is the difference itself: with two backends, each would excuse the other's.
+    others = [other.error for name, other in place.items() if name != backend and figure.stage != "accuracy"]
+    noise = _noise(others)
     bound = UNITS * figure.floor + FACTOR * min(noise or 0.0, CAP * figure.floor)
     agrees = figure.error <= bound and not figure.is_mistake
     return Judged(backend, dtype, figure, noise, bound, None if agrees else _kind(figure))

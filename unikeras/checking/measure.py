@@ -19,6 +19,7 @@ from unikeras.checking import (
     stage_trajectory,
 )
 from unikeras.checking.evidence import Evidence
+from unikeras.checking.figures import UNITS
 from unikeras.checking.subject import Subject
 from unikeras.events import Emit, Stage
 
@@ -103,6 +104,17 @@ def _look_twice(subject: Subject, exact: Subject, stage: MeasuredStage) -> None:
         if found := second.get((figure.case, figure.name)):
             subject.figures[index] = dataclasses.replace(figure, exact=found.error, exact_floor=found.floor)
     wrong = next((index for index in range(before, len(subject.figures)) if subject.figures[index].is_mistake), None)
+    if wrong is None and stage.name == "forward":
+        _look_for_precision(subject, before)
     if wrong is not None:
-        reason = diagnosis.explain(exact, subject.figures[wrong])
-        subject.figures[wrong] = dataclasses.replace(subject.figures[wrong], looks_like=reason)
+        words, layer = diagnosis.explain(exact, subject.figures[wrong])
+        subject.figures[wrong] = dataclasses.replace(subject.figures[wrong], looks_like=words, layer=layer)
+
+
+def _look_for_precision(subject: Subject, first: int) -> None:
+    """Names the arithmetic of the first layer whose error vanishes in float64."""
+    for index in range(first, len(subject.figures)):
+        figure = subject.figures[index]
+        if figure.error > UNITS * figure.floor and figure.problem is None:
+            subject.figures[index] = dataclasses.replace(figure, looks_like=diagnosis.forward.explain_precision(subject, figure))
+            return

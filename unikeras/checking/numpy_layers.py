@@ -1,7 +1,8 @@
 """Keras' layers in NumPy float64: an implementation that shares no code with a framework.
 
 It confirms the reference, and gives the diagnosis something to vary: every convention that frameworks disagree on is an argument.
-Inputs are B×H×W×C. Formulas: keras/src/layers; padding as in tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2.
+Inputs are B×H×W×C, as layers are observed, whatever their own data format.
+Formulas: keras/src/layers; padding as in tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def batch_norm(
     config: dict[str, Any], w: Weights, x: np.ndarray, training: bool = False, unbiased: bool = False
 ) -> np.ndarray | None:
     """By the batch's statistics in training (their variance biased), by the running ones otherwise."""
-    if config.get("axis", -1) not in (-1, x.ndim - 1):
+    if config.get("axis", -1) not in (-1, 1, x.ndim - 1):  # 1 is the last as layers are observed
         return None
     mean, variance = w.get("moving_mean"), w.get("moving_variance")
     if training:

@@ -107,13 +107,14 @@ def _steps(evidence: Evidence, model: Backend, start: Weights) -> None:
     settings, trainable, data = evidence.settings, model.trainable_names(), evidence.data()
     spec = OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm)
     values, state = start, numpy_optimizers.empty_state(spec, {name: start[name] for name in trainable})
-    losses = []
+    losses, loss_noise = [], []
     for step, (indices, rate) in enumerate(zip(evidence.batches(), evidence.rates(), strict=True)):
         model.load_weights(values)
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
         losses.append(loss)
         moved = model.weights()  # the statistics have
-        noise = _gradient_noise(model, values, gradients, data.train.x[indices], data.train.y[indices])
+        disturbed = _disturbed(model, values, gradients, data.train.x[indices], data.train.y[indices])
+        loss_noise.append(max(abs(other - loss) for other, _ in disturbed))
         after, new_state = numpy_optimizers.step(
             spec, {name: values[name].astype(np.float64) for name in trainable}, state, gradients, rate
         )
@@ -124,7 +125,7 @@ def _steps(evidence: Evidence, model: Backend, start: Weights) -> None:
                 **{f"weights/{name}": value for name, value in values.items()},
                 **{f"state/{name}": value for name, value in state.items()},
                 **{f"gradients/{name}": value for name, value in gradients.items()},
-                **{f"noise{trial}/{name}": value for trial, part in enumerate(noise) for name, value in part.items()},
+                **{f"noise{trial}/{name}": value for trial, (_, noise) in enumerate(disturbed) for name, value in noise.items()},
                 **{f"statistics/{name}": value for name, value in moved.items() if name not in trainable},
                 **{f"constrained/{name}": value for name, value in constrained.items()},
             },
@@ -132,15 +133,18 @@ def _steps(evidence: Evidence, model: Backend, start: Weights) -> None:
         values = {name: value.astype(np.float32) for name, value in {**moved, **after, **constrained}.items()}
         state = {name: value if name == "iterations" else value.astype(np.float32) for name, value in new_state.items()}
     evidence.save_json("losses", losses)
+    evidence.save_json("loss-noise", loss_noise)
 
 
-def _gradient_noise(model: Backend, values: Weights, gradients: Weights, inputs: np.ndarray, labels: np.ndarray) -> list[Weights]:
-    """How gradients change when the weights change by some roundings.
+def _disturbed(
+    model: Backend, values: Weights, gradients: Weights, inputs: np.ndarray, labels: np.ndarray
+) -> list[tuple[float, Weights]]:
+    """The loss, and how gradients change, when the weights change by some roundings.
 
     A rounding error can put a rectifier or a maximum on its other side, and then a gradient jumps: no bound in units of roundoff
     covers that, but trying it does.
     """
-    noise = []
+    found = []
     for trial in range(DISTURBANCES):
         rng = np.random.default_rng(trial)
         disturbed = {
@@ -150,9 +154,9 @@ def _gradient_noise(model: Backend, values: Weights, gradients: Weights, inputs:
             for name, value in values.items()
         }
         model.load_weights(disturbed)
-        _, others = model.gradients(inputs, labels)
-        noise.append({name: (others[name] - value).astype(np.float32) for name, value in gradients.items()})
-    return noise
+        loss, others = model.gradients(inputs, labels)
+        found.append((loss, {name: (others[name] - value).astype(np.float32) for name, value in gradients.items()}))
+    return found
 
 
 def _constrained(model: Backend, after: Weights) -> Weights:

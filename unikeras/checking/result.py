@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from unikeras.checking.figures import STAGES
+from unikeras.checking.figures import STAGES, Figure
 from unikeras.checking.judge import Envelope, Judged
 
 
@@ -58,7 +58,7 @@ def divergence(judged: Judged) -> dict[str, Any]:
     return {
         "backend": judged.backend,
         "stage": figure.stage,
-        "layer": layer_of(figure.stage, figure.name),
+        "layer": _layer(figure),
         "kind": judged.kind,
         "looks_like": figure.looks_like,
         "dtype": judged.dtype,
@@ -70,6 +70,10 @@ def divergence(judged: Judged) -> dict[str, Any]:
         "bound": judged.bound,
         "noise": judged.noise,
     }
+
+
+def _layer(figure: Figure) -> str | None:
+    return figure.layer or layer_of(figure.stage, figure.name)
 
 
 def layer_of(stage: str, name: str) -> str | None:
@@ -112,7 +116,8 @@ def _stage_row(own: list[Judged], backend: str, dtype: str, stage: str) -> dict[
 
 def figure_row(judged: Judged) -> dict[str, Any]:
     """A figure with its verdict, as JSON values."""
-    fields = {"backend": judged.backend, "dtype": judged.dtype, **judged.figure.to_dict()}
+    figure = judged.figure
+    fields = {"backend": judged.backend, "dtype": judged.dtype, **figure.to_dict(), "layer": _layer(figure)}
     return {**fields, "noise": judged.noise, "bound": judged.bound, "agrees": judged.kind is None, "jump": judged.jump}
 
 

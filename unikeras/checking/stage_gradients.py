@@ -26,7 +26,7 @@ def measure(subject: Subject) -> None:
         model.load_weights(part(tensors, "weights"))
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
         case = f"batch of {len(indices)}"
-        subject.add(loss_figure(case, loss, losses[step], subject.roundoff))
+        subject.add(loss_figure("loss", case, loss, losses[step], loss_floor(subject, step)))
         compare_gradients(subject, case, gradients, part(tensors, "gradients"), gradient_noise(subject, tensors))
     _evaluation(subject, model)
 
@@ -37,7 +37,7 @@ def measure_regularized(subject: Subject, model: Backend, case: str) -> None:
     indices = evidence.batches()[0]
     model.load_weights(evidence.load("start"))
     loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
-    subject.add(loss_figure(case, loss, evidence.load_json("regularized")["loss"], subject.roundoff))
+    subject.add(loss_figure("loss", case, loss, evidence.load_json("regularized")["loss"], loss_floor(subject, 0)))
     noise = gradient_noise(subject, evidence.load("step-0000"))  # at the same weights, with the same batch
     compare_gradients(subject, case, gradients, evidence.load("regularized"), noise)
 
@@ -79,9 +79,20 @@ def _summing_noise(subject: Subject, scale: float, shape: tuple[int, ...], trial
     return UNITS * subject.roundoff * scale * rng.choice([-1.0, 1.0], shape)
 
 
-def loss_figure(case: str, loss: float, expected: float, roundoff: float) -> Figure:
+def loss_figure(stage: str, case: str, loss: float, expected: float, floor: float) -> Figure:
     """Distance of two losses, relative to the expected one."""
-    return compare("loss", case, "loss", np.asarray(loss), np.asarray(expected), roundoff, max(abs(expected), 0.1))
+    return compare(stage, case, "loss", np.asarray(loss), np.asarray(expected), floor, loss_scale(expected))
+
+
+def loss_scale(expected: float) -> float:
+    """What errors of a loss are relative to."""
+    return max(abs(expected), 0.1)
+
+
+def loss_floor(subject: Subject, step: int) -> float:
+    """One rounding, and what roundings of the weights make of the loss of a teacher-forced step."""
+    noise = subject.evidence.load_json("loss-noise")[step] / loss_scale(subject.evidence.load_json("losses")[step])
+    return float(subject.roundoff + NOISE * noise * min(1.0, subject.roundoff / ROUNDOFF["float32"]))
 
 
 def part(tensors: Weights, group: str) -> Weights:
@@ -95,7 +106,7 @@ def _evaluation(subject: Subject, model: Backend) -> None:
     model.load_weights(evidence.load("start"))
     model.read_metrics()
     metrics = training.evaluate(model, data.test, evidence.settings.batch_size)
-    subject.add(loss_figure("evaluation", metrics.loss, expected["loss"], subject.roundoff))
+    subject.add(loss_figure("loss", "evaluation", metrics.loss, expected["loss"], subject.roundoff))
     ties = (evidence.load_json("near-ties") + 1) / expected["samples"]
     wrong = abs(metrics.correct - expected["correct"]) / expected["samples"]
     if metrics.samples != expected["samples"]:

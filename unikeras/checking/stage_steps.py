@@ -10,7 +10,7 @@ import numpy as np
 from unikeras.checking import numpy_optimizers, stage_optimizer
 from unikeras.checking.comparing import compare, problem_of, rms
 from unikeras.checking.figures import NOISE, Figure
-from unikeras.checking.stage_gradients import gradient_noise, part
+from unikeras.checking.stage_gradients import gradient_noise, loss_figure, loss_floor, part
 from unikeras.checking.subject import Subject
 from unikeras.optimizers import OptimizerSpec
 from unikeras.weights import Weights
@@ -34,8 +34,7 @@ def measure(subject: Subject, wanted: Callable[[str], bool]) -> None:
         model.load_weights(before)
         model.load_optimizer_state(state)
         model.train_step(data.train.x[indices], data.train.y[indices], rate)
-        loss = np.asarray(model.read_metrics().loss)
-        subject.add(compare("steps", place, "loss", loss, np.asarray(losses[step]), subject.roundoff, max(losses[step], 0.1)))
+        subject.add(loss_figure("steps", place, model.read_metrics().loss, losses[step], loss_floor(subject, step)))
         received = {**model.weights(), **model.optimizer_state()}
         _compare_update(subject, place, spec, tensors, received, rate)
         for name, value in part(tensors, "statistics").items():

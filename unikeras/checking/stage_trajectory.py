@@ -15,6 +15,7 @@ from unikeras.checking.figures import Figure
 from unikeras.checking.judge import leaves, make_envelope
 from unikeras.checking.subject import Subject
 from unikeras.recorder import Step
+from unikeras.weights import Weights
 
 
 class Watched:
@@ -24,6 +25,7 @@ class Watched:
         self.backend = backend
         self.steps: list[tuple[np.ndarray, np.ndarray, float]] = []
         self.losses: list[float] = []
+        self.slots: Weights = {}  # before the first step
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
         """The backend's own; the loss is that of its metrics."""
@@ -59,6 +61,7 @@ class Silent:
 def run(subject: Subject) -> Watched:
     """Trains from the seeded initial weights, as `unikeras train` does."""
     watched, silent = Watched(subject.make_model()), Silent()
+    watched.slots = watched.optimizer_state()
     watched.load_weights(subject.evidence.load("initial"))
     evidence = subject.evidence
     training.train(watched, evidence.data(), evidence.settings, silent, training.Position(), silent)  # type: ignore[arg-type]
@@ -66,7 +69,7 @@ def run(subject: Subject) -> Watched:
 
 
 def measure(subject: Subject, exact: Subject) -> tuple[list[float], bool | None]:
-    """Compares batches and rates, which have to be equal.
+    """Compares slots at the start, batches and rates, which have to be equal.
 
     Returns:
         The losses, which the parent judges by the envelope; and where they leave it, whether those in float64 keep to theirs.
@@ -74,13 +77,22 @@ def measure(subject: Subject, exact: Subject) -> tuple[list[float], bool | None]
     watched, plan = run(subject), subject.evidence.trajectory()
     expected = [indices for indices, _ in plan]
     taken = _samples_taken(subject, watched)
-    subject.add(_batches_figure(subject, expected, taken))
+    subject.add(_slots_figure(watched.slots), _batches_figure(subject, expected, taken))
     rates, given = [rate for _, rate in plan], [rate for _, _, rate in watched.steps]
     subject.add(_rates_figure(rates, given, math.ceil(len(plan) / subject.evidence.settings.epochs)))
     found = subject.evidence.load_json("trajectory")
     if not leaves(make_envelope(found["center"], found["twins"], subject.dtype), watched.losses):
         return watched.losses, None
     return watched.losses, not leaves(make_envelope(found["center"], found["twins"], "float64"), run(exact).losses)
+
+
+def _slots_figure(slots: Weights) -> Figure:
+    """An optimiser has to start from empty slots."""
+    other = next((name for name, value in slots.items() if np.any(value)), None)
+    if other is None:
+        return Figure("trajectory", "training loop", "slots", 0.0, 0.0)
+    words = f"slots start at {slots[other].flat[0]:g}, not at 0"
+    return Figure("trajectory", "training loop", "slots", math.inf, 0.0, f"{other} is not empty at the start", looks_like=words)
 
 
 def _samples_taken(subject: Subject, watched: Watched) -> list[np.ndarray | None]:

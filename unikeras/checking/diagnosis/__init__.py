@@ -5,11 +5,14 @@ In float64 a right hypothesis fits to nine digits and a wrong one doesn't, so th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from unikeras.checking.diagnosis import forward, gradients, losses, updates
+from unikeras.checking.diagnosis.matching import Diagnosis
 from unikeras.checking.figures import Figure
 from unikeras.checking.subject import Subject
 
-_EXPLAINERS = {
+_EXPLAINERS: dict[str, Callable[[Subject, Figure], Diagnosis | str | None]] = {
     "forward": forward.explain,
     "loss": losses.explain,
     "gradients": gradients.explain,
@@ -18,11 +21,12 @@ _EXPLAINERS = {
 }
 
 
-def explain(subject: Subject, figure: Figure) -> str | None:
-    """The mistake that gives exactly what the backend gave, in words; None if none of the known ones does.
+def explain(subject: Subject, figure: Figure) -> Diagnosis:
+    """The mistake that gives exactly what the backend gave.
 
     Args:
         subject: The backend in float64.
         figure: What it got wrong.
     """
-    return _EXPLAINERS[figure.stage](subject, figure)
+    found = _EXPLAINERS[figure.stage](subject, figure)
+    return found if isinstance(found, Diagnosis) else Diagnosis(found)

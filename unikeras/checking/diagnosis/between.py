@@ -10,7 +10,7 @@ import numpy as np
 
 from unikeras.checking import numpy_layers as nl
 from unikeras.checking.diagnosis import layers
-from unikeras.checking.diagnosis.matching import factor_between, fits, precision
+from unikeras.checking.diagnosis.matching import Diagnosis, factor_between, fits, precision
 from unikeras.checking.figures import Figure
 from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
@@ -20,8 +20,11 @@ LOOK_BACK = 6  # reference tensors before the wrong one from which it may have b
 Function = Callable[[np.ndarray], np.ndarray | None]
 
 
-def explain(subject: Subject, figure: Figure, seen: Weights) -> str | None:
-    """The chain of activation, pooling and flattening that makes what arrived, in its difference to the right one."""
+def explain(subject: Subject, figure: Figure, seen: Weights) -> Diagnosis | str | None:
+    """The chain of activation, pooling and flattening that makes what arrived, in its difference to the right one.
+
+    A wrong activation is blamed on the layer that it follows, though only what arrives at the next one shows it.
+    """
     evidence = subject.evidence
     reference, order = evidence.load(figure.case), evidence.load_json(f"{figure.case}-order")
     expected, actual = reference[figure.name], seen[figure.name]
@@ -33,7 +36,8 @@ def explain(subject: Subject, figure: Figure, seen: Weights) -> str | None:
         right = _chain(subject, given, expected)
         wrong = _chain(subject, given, actual)
         if right is not None and wrong is not None and right != wrong:
-            return _difference(right, wrong)
+            only_activation = right[1:] == wrong[1:]
+            return Diagnosis(_difference(right, wrong), source.partition(":")[0] if only_activation else None)
     factor = factor_between(actual, expected)
     return f"everything is multiplied by {factor:.4g}" if factor is not None else precision(actual, expected)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from unikeras.checking import numpy_layers, stage_forward
-from unikeras.checking.diagnosis import between, layers, matching
+from unikeras.checking.diagnosis import between, layers, matching, statistics
 from unikeras.checking.figures import Figure
 from unikeras.checking.subject import Subject
 from unikeras.checking.witness import layer_weights
 from unikeras.weights import Weights
 
 
-def explain(subject: Subject, figure: Figure) -> str | None:
+def explain(subject: Subject, figure: Figure) -> matching.Diagnosis | str | None:
     """The mistake behind a figure of the forward stage."""
     if figure.case == "dropout":
         scaled_wrongly = figure.problem is not None and figure.problem.startswith("values")
@@ -31,6 +31,16 @@ def explain(subject: Subject, figure: Figure) -> str | None:
     if side == "output":
         return _explain_layer(subject, figure, seen) or between.explain(subject, figure, seen)
     return between.explain(subject, figure, seen)
+
+
+def explain_precision(subject: Subject, figure: Figure) -> str | None:
+    """The arithmetic behind a figure of the forward stage that is right in float64."""
+    if figure.case not in stage_forward.CASES:
+        return None
+    model = subject.make_model(dropout=figure.case == "inference")
+    seen = stage_forward.trace(subject, model, figure.case)
+    expected = subject.evidence.load(figure.case)[figure.name]
+    return matching.precision(seen[figure.name].astype(np.float64), expected)
 
 
 def _explain_layer(subject: Subject, figure: Figure, seen: Weights) -> str | None:
@@ -75,39 +85,6 @@ def _dropout(subject: Subject, figure: Figure, seen: Weights) -> str | None:
 
 
 def _explain_statistics(subject: Subject, name: str) -> str | None:
-    """Which momentum, and which variance, leads from the old running statistic to the one that the backend has."""
     evidence, model = subject.evidence, subject.model
     stage_forward.trace(subject, model, "training")
-    actual = model.weights()[name]
-    path, _, leaf = name.rpartition("/")
-    layer = evidence.load_json("layers")["layers"].get(path, {})
-    momentum = layer.get("config", {}).get("momentum")
-    if momentum is None:
-        return None
-    old, new = evidence.load("start")[name].astype(np.float64), evidence.load("training-after")[name]
-    batch = (new - momentum * old) / (1 - momentum)
-    count = evidence.load("training")[f"{path}:input"].size // batch.size
-    for statistic, words in ((batch, ""), (batch * count / (count - 1), "the unbiased variance")):
-        kept = _share_kept(actual, old, statistic)
-        if kept is None or (words and leaf != "moving_variance"):
-            continue
-        if abs(kept - 1) < 1e-9:
-            return "running statistics that are never updated"
-        other = None if abs(kept - momentum) < 1e-9 else _momentum_words(kept, momentum)
-        found = [part for part in (words, other) if part]
-        if found:
-            return " and ".join(found) + (" in the running statistics" if words else "")
-    return None
-
-
-def _momentum_words(kept: float, momentum: float) -> str:
-    if abs(kept - (1 - momentum)) < 1e-9:
-        return f"momentum swapped: {kept:.4g} of the old value is kept, not {momentum:g}"
-    return f"momentum {kept:.4g} instead of {momentum:g}"
-
-
-def _share_kept(actual: np.ndarray, old: np.ndarray, statistic: np.ndarray) -> float | None:
-    """The number k with actual = k · old + (1 − k) · statistic, if there is one."""
-    step = old - statistic
-    kept = float(((actual - statistic) * step).sum() / (step * step).sum())
-    return kept if matching.fits(actual, kept * old + (1 - kept) * statistic) else None
+    return statistics.explain(subject, name, model.weights()[name], evidence.load("start"), evidence.load("training-after"))

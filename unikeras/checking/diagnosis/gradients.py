@@ -22,13 +22,33 @@ def explain(subject: Subject, figure: Figure) -> str | None:
     if not largest(received[name]):
         return "no gradient reaches it (detached)"
     if factor is None:
-        return precision(received[name], expected[name])
+        return _constant_statistics(subject, figure, received) or precision(received[name], expected[name])
     everywhere = len(wrong) > 1 and all(other is not None and abs(other / factor - 1) < TOLERANCE for other in factors.values())
     owner = "all gradients are" if everywhere else "its gradient is"
     for words, value in {"averaged twice": 1 / count, "summed instead of averaged": count, "of the opposite sign": -1.0}.items():
         if abs(factor / value - 1) < TOLERANCE:
             return f"{owner} {words}"
     return f"{owner} multiplied by {factor:.4g}"
+
+
+def _constant_statistics(subject: Subject, figure: Figure, received: Weights) -> str | None:
+    """Whether the BatchNormalization after a layer takes the batch's mean and variance for constants.
+
+    The gradient of the layer's bias, which is zero otherwise, is then that of beta times gamma/√(variance + epsilon).
+    """
+    evidence, tensors = subject.evidence, subject.evidence.load(f"step-{_step(subject, figure):04}")
+    before, after, order = part(tensors, "weights"), part(tensors, "statistics"), evidence.load_json("training-order")
+    path = figure.name.rpartition("/")[0]
+    place = order.index(f"{path}:output") if f"{path}:output" in order else len(order)
+    norm = order[place + 1].partition(":")[0] if place + 1 < len(order) else ""
+    layer, names = evidence.load_json("layers")["layers"].get(norm, {}), [f"{norm}/{leaf}" for leaf in ("gamma", "beta")]
+    if layer.get("type") != "BatchNormalization" or not {f"{path}/bias", *names} <= received.keys():
+        return None
+    momentum, variance = layer["config"]["momentum"], f"{norm}/moving_variance"
+    of_batch = (after[variance] - momentum * before[variance].astype(np.float64)) / (1 - momentum)
+    scale = before[names[0]].astype(np.float64) / np.sqrt(of_batch + layer["config"]["epsilon"])
+    cut = fits(received[f"{path}/bias"], scale * received[names[1]])
+    return f"{norm} takes the statistics of the batch for constants" if cut else None
 
 
 def _equal(received: np.ndarray, expected: np.ndarray, all_expected: Weights) -> bool:
@@ -40,7 +60,7 @@ def _again(subject: Subject, figure: Figure) -> tuple[Weights, Weights, int]:
     evidence, data = subject.evidence, subject.evidence.data()
     batches = evidence.batches()
     smoothed = figure.case.endswith("label smoothing")
-    step = next((step for step, batch in enumerate(batches[:2]) if figure.case == f"batch of {len(batch)}"), 0)
+    step = _step(subject, figure)
     tensors = evidence.load(f"step-{step:04}")
     changes = evidence.load_json("regularized")["changes"]
     model = subject.make_model(label_smoothing=changes["label_smoothing"]) if smoothed else subject.make_model()
@@ -48,3 +68,9 @@ def _again(subject: Subject, figure: Figure) -> tuple[Weights, Weights, int]:
     _, received = model.gradients(data.train.x[batches[step]], data.train.y[batches[step]])
     expected = evidence.load("regularized") if smoothed else part(tensors, "gradients")
     return received, expected, len(batches[step])
+
+
+def _step(subject: Subject, figure: Figure) -> int:
+    """The teacher-forced step whose batch and weights a figure belongs to."""
+    batches = subject.evidence.batches()[:2]
+    return next((step for step, batch in enumerate(batches) if figure.case == f"batch of {len(batch)}"), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,13 +32,21 @@ def explain(
 def _of_weights(
     compute: nl.Layer | None, config: dict[str, Any], w: Weights, x: np.ndarray, training: bool
 ) -> Iterator[Hypothesis]:
-    """A weight that is left out."""
+    """A weight that is left out, or taken for another one, or weights of too few digits."""
     if compute is None:
         return
+    others: list[tuple[str, Weights]] = []
     for name in w:
         if name in ("bias", "beta", "gamma"):
-            rest = {key: value for key, value in w.items() if key != name}
-            yield f"the {name} is missing", lambda rest=rest: compute(config, rest, x, training)  # type: ignore[misc]
+            others.append((f"the {name} is missing", {key: value for key, value in w.items() if key != name}))
+    for one, other in itertools.combinations(w, 2):
+        if w[one].shape == w[other].shape:
+            others.append((f"{one} and {other} are swapped", {**w, one: w[other], other: w[one]}))
+    others.append(
+        ("weights rounded to float16", {name: value.astype(np.float16).astype(np.float64) for name, value in w.items()})
+    )
+    for words, changed in others:
+        yield words, lambda changed=changed: compute(config, changed, x, training)  # type: ignore[misc]
 
 
 def _general(x: np.ndarray, expected: np.ndarray) -> Iterator[Hypothesis]:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 TOLERANCE = 1e-8  # relative, in float64: far above its rounding, far below the effect of any mistake worth a name
 
 Hypothesis = tuple[str, Callable[[], np.ndarray | None]]
+
+
+class Diagnosis(NamedTuple):
+    """What a mistake looks like.
+
+    Attributes:
+        words: None where none of the known mistakes fits.
+        layer: The layer to blame, where it is not the one at which the mistake was seen.
+    """
+
+    words: str | None
+    layer: str | None = None
 
 
 def fits(actual: np.ndarray, candidate: np.ndarray | None, relative_to: float | None = None) -> bool:
@@ -26,7 +39,9 @@ def fits(actual: np.ndarray, candidate: np.ndarray | None, relative_to: float | 
 def first_fitting(actual: np.ndarray, hypotheses: Iterable[Hypothesis]) -> str | None:
     """The words of the first hypothesis that gives `actual`."""
     for words, compute in hypotheses:
-        if fits(actual, compute()):
+        with np.errstate(invalid="ignore", over="ignore"):  # such as the root of what was taken for a variance
+            candidate = compute()
+        if fits(actual, candidate):
             return words
     return None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from unikeras.checking import stage_optimizer
-from unikeras.checking.diagnosis import rules
-from unikeras.checking.diagnosis.matching import TOLERANCE, fits
+from unikeras.checking.comparing import largest
+from unikeras.checking.diagnosis import rules, statistics
+from unikeras.checking.diagnosis.matching import TOLERANCE
 from unikeras.checking.figures import Figure
-from unikeras.checking.stage_gradients import part
+from unikeras.checking.stage_gradients import ZERO, part
 from unikeras.checking.subject import Subject
 from unikeras.optimizers import OptimizerSpec
 from unikeras.weights import Weights
@@ -30,13 +33,16 @@ def _explain_loading(place: stage_optimizer.Place) -> str | None:
         "slots are not loaded": slots_only,
         "the count of updates is not loaded": count_only,
         "the state is not loaded": place.stale,
-        "slots are transposed": {name: _transposed(value) for name, value in place.state.items()},
     }
     for words, state in states.items():
         after, new_state = rules.step(rules.Variant(words), place.spec, place.before, state, place.gradients, place.rate)
         if _all_fit(place.before, {**after, **new_state}, place.received):
             return words
-    return None
+    # Taken and handed out in another layout.
+    turned = {name: _transposed(value) for name, value in place.state.items()}
+    after, new_state = rules.step(rules.Variant("right"), place.spec, place.before, turned, place.gradients, place.rate)
+    handed_out = {name: _transposed(value) for name, value in new_state.items()}
+    return "slots are transposed" if _all_fit(place.before, {**after, **handed_out}, place.received) else None
 
 
 def _transposed(value: np.ndarray) -> np.ndarray:
@@ -47,23 +53,40 @@ def _transposed(value: np.ndarray) -> np.ndarray:
 def _fitting_variant(
     spec: OptimizerSpec, before: Weights, state: Weights, gradients: Weights, rate: float, received: Weights
 ) -> str | None:
-    for variant in rules.variants(spec):
+    """The words of the first wrong rule that makes what was received, and makes it better than the right one does."""
+
+    def misfit(variant: rules.Variant) -> float:
         after, new_state = rules.step(variant, spec, before, state, gradients, rate)
-        if _all_fit(before, {**after, **new_state}, received):
-            return variant.words
-    return None
+        return _misfit(before, {**after, **new_state}, received)
+
+    right = misfit(rules.Variant("right"))
+    return next((variant.words for variant in rules.variants(spec) if misfit(variant) <= min(TOLERANCE, right / 2)), None)
 
 
 def _all_fit(before: Weights, expected: Weights, received: Weights) -> bool:
-    for name, value in expected.items():
-        start = before.get(name, np.zeros_like(value))
-        moved = float(np.abs(value - start).max()) if value.size else 0.0
-        # A parameter can't be known better than to its own rounding, however little it moves.
-        # And Adam makes whole rates of gradients that are zero but for rounding.
-        size = 100 * max(moved, 1e-6 * float(np.abs(start).max()) if value.size else 0.0)
-        if name not in received or not fits(received[name].astype(np.float64), value.astype(np.float64), max(size, 1e-30)):
-            return False
-    return True
+    return _misfit(before, expected, received) <= TOLERANCE
+
+
+def _misfit(before: Weights, expected: Weights, received: Weights) -> float:
+    """The largest difference of all parameters and slots, relative to what each can be told by; infinite where none can be."""
+    return max(_distance(before.get(name), value, received.get(name)) for name, value in expected.items())
+
+
+def _distance(start: np.ndarray | None, expected: np.ndarray, received: np.ndarray | None) -> float:
+    if received is None or received.shape != expected.shape:
+        return math.inf
+    if not expected.size:
+        return 0.0
+    start = np.zeros_like(expected) if start is None else start
+    finite = np.isfinite(expected)  # a root of swapped slots is no number
+    if (finite != np.isfinite(received)).any():
+        return math.inf
+    moved = float(np.abs(expected - start)[finite].max(initial=0.0))
+    # A parameter can't be known better than to its own rounding, however little it moves.
+    # And Adam makes whole rates of gradients that are zero but for rounding.
+    size = 100 * max(moved, 1e-6 * float(np.abs(start).max()))
+    difference = float(np.abs(received.astype(np.float64) - expected)[finite].max(initial=0.0))
+    return difference / max(size, 1e-30)
 
 
 def _of_one_parameter(place: stage_optimizer.Place) -> str | None:
@@ -83,22 +106,38 @@ def explain_step(subject: Subject, figure: Figure) -> str | None:
         return _explain_loss(subject, step)
     received = _run(subject, step)
     tensors = evidence.load(f"step-{step:04}")
-    gradients = part(tensors, "gradients")
+    if f"statistics/{figure.name}" in tensors:
+        return statistics.explain(
+            subject, figure.name, received[figure.name], part(tensors, "weights"), part(tensors, "statistics")
+        )
+    gradients = _moving(part(tensors, "gradients"))
     before = {name: value.astype(np.float64) for name, value in part(tensors, "weights").items() if name in gradients}
     state, rate = part(tensors, "state"), evidence.rates()[step]
     found = _fitting_variant(spec, before, state, gradients, rate, received)
     return found or _explain_gradient(subject, step, _used_gradient(spec, before, state, received, rate))
 
 
+def _moving(gradients: Weights) -> Weights:
+    """Gradients that are more than rounding: of that, which differs by backend, Adam makes whole steps."""
+    overall = max(map(largest, gradients.values()))
+    return {name: value for name, value in gradients.items() if largest(value) >= ZERO * overall}
+
+
 def _explain_loss(subject: Subject, step: int) -> str | None:
-    """Whether the loss that a step reports is not the one before its update."""
+    """Whether the loss that a step reports is not that of one step, before its update."""
     evidence, data, model = subject.evidence, subject.evidence.data(), subject.make_model()
     tensors, indices = evidence.load(f"step-{step:04}"), evidence.batches()[step]
     model.load_weights(part(tensors, "weights"))
     model.load_optimizer_state(part(tensors, "state"))
     model.read_metrics()
     model.train_step(data.train.x[indices], data.train.y[indices], evidence.rates()[step])
-    reported = model.read_metrics().loss
+    metrics = model.read_metrics()
+    if metrics.samples == 2 * len(indices):
+        return "the step is taken twice"
+    reported = metrics.loss
+    model.evaluate_step(data.train.x[indices], data.train.y[indices])
+    if abs(model.read_metrics().loss - reported) <= TOLERANCE * abs(reported):
+        return "the loss of the updated model at evaluation, not that of the step"
     after = {name: value for name, value in model.weights().items() if name in evidence.load_json("trainable")}
     model.load_weights({**part(tensors, "weights"), **after})
     loss, _ = model.gradients(data.train.x[indices], data.train.y[indices])

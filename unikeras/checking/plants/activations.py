@@ -35,7 +35,7 @@ def leaky_relu_slope() -> None:
     "Convolutions leave out their ReLU.",
     backend="tensorflow",
     stage="forward",
-    layer="norm1",  # what leaves the convolution is right; what arrives at the next layer is not
+    layer="conv1",
     looks_like="relu is missing",
 )
 def relu_missing() -> None:
@@ -50,7 +50,7 @@ def relu_missing() -> None:
     "GELU in the place of ReLU.",
     backend="native-tensorflow",
     stage="forward",
-    layer="norm1",
+    layer="conv1",
     looks_like="gelu",
 )
 def relu_is_gelu() -> None:

@@ -207,6 +207,7 @@ def evaluation_drops_last_batch() -> None:
     "Each batch is trained on twice.",
     backend="native-tensorflow",
     stage="steps",
+    looks_like="taken twice",
 )
 def step_taken_twice() -> None:
     """The step is called to be compiled, and its result is thrown away, but the update has happened."""
@@ -225,6 +226,7 @@ def step_taken_twice() -> None:
     backend="native-tensorflow",
     stage="steps",
     layer="norm1",
+    looks_like="move twice",
 )
 def statistics_move_twice() -> None:
     """A second forward pass in training mode, for the metrics or for gradient checkpointing."""

@@ -164,6 +164,7 @@ def gradients_halved() -> None:
     "The training loss is that of the updated model in inference mode.",
     backend="native-torch",
     stage="steps",
+    looks_like="updated model",
 )
 def loss_after_update() -> None:
     """A model is evaluated on its training batch after each step, and that is logged as its training loss."""

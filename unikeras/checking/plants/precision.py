@@ -55,6 +55,7 @@ def dense_in_bfloat16() -> None:
     backend="native-torch",
     stage="forward",
     layer="conv1",
+    looks_like="bfloat16",
 )
 def autocast_left_on() -> None:
     """Autocast leaves float64 alone, so that only float32 shows it: a matter of precision, not of arithmetic."""

@@ -56,6 +56,7 @@ def rmsprop_rho() -> None:
     "RMSprop's velocity starts at one, not at zero, so that a run begins with small steps.",
     backend="native-tensorflow",
     stage="trajectory",
+    looks_like="slots start at 1",
     optimizer="rmsprop",
 )
 def rmsprop_starts_at_ones() -> None:

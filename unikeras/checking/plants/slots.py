@@ -42,6 +42,7 @@ def slots_swapped() -> None:
     backend="native-torch",
     stage="optimizer",
     layer="dense2",
+    looks_like="slots are transposed",
 )
 def slots_transposed() -> None:
     """Weights are converted and their slots are forgotten."""

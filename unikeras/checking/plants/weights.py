@@ -75,6 +75,7 @@ def conv_kernel_inputs_and_outputs() -> None:
     backend="tensorflow",
     stage="forward",
     layer="norm1",
+    looks_like="beta and gamma are swapped",
 )
 def gamma_and_beta_swapped() -> None:
     """Weights assigned in the order of a file, between parameters of one shape."""
@@ -98,6 +99,7 @@ def gamma_and_beta_swapped() -> None:
     backend="torch",
     stage="forward",
     layer="conv1",
+    looks_like="float16",
 )
 def weights_in_float16() -> None:
     """A checkpoint that was saved in half precision."""

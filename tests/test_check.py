@@ -15,17 +15,15 @@ from unikeras.checking import plants
 from unikeras.optimizers import RULES
 
 QUICK = ("--quick", "--quiet", "--json")
+SHORT = ("--steps", 2, "--quiet", "--json")  # where the steps are not what it is about
 
-# Two in each backend, and one of every stage; benchmarks/check_plants.py tries them all.
+# In each backend, and one of every stage; benchmarks/check_plants.py tries them all.
 SAMPLE = [
     "adam-epsilon-1e-8",
-    "batch-norm-epsilon-1e-5",
     "leaky-relu-slope-0.01",
     "gradients-accumulated",
-    "relu-is-gelu",
     "same-order-every-epoch",
     "label-smoothing-ignored",
-    "learning-rate-captured",
     "gradient-doubled",
     "parameter-renamed",
 ]
@@ -58,7 +56,7 @@ def test_healthy_backends_agree_on_a_model_with_every_convention(backend_names: 
 def exact() -> dict[str, Any]:
     """A check of cnn in float64 with all update rules."""
     options = ("--backends", "tensorflow,torch,native-tensorflow,native-torch", "--dtype", "float64", "--optimizer", "all")
-    answer = unikeras("check", "cnn", *options, *QUICK)
+    answer = unikeras("check", "cnn", *options, *SHORT)
     assert answer.code == 0, answer
     result: dict[str, Any] = answer.json
     return result
@@ -82,14 +80,14 @@ def test_all_backends_agree_to_twelve_digits_in_float64(exact: dict[str, Any]) -
 
 
 def test_layers_may_take_their_channels_first() -> None:
-    answer = unikeras("check", MODEL_FILES / "channels_first.py", "--backends", "tensorflow,torch,native-torch", *QUICK)
+    answer = unikeras("check", MODEL_FILES / "channels_first.py", "--backends", "tensorflow,torch,native-torch", *SHORT)
     assert answer.code == 0, answer
     assert answer.json["reference"]["layers"]["unknown"] == ["channels"]
     assert answer.json["reference"]["layers"]["largest_error"] < 1e-13
 
 
 def test_a_defect_of_keras_itself_is_found_and_named() -> None:
-    answer = unikeras("check", MODEL_FILES / "edge_average.py", "--backends", "torch", *QUICK)
+    answer = unikeras("check", MODEL_FILES / "edge_average.py", "--backends", "torch", *SHORT)
     assert answer.code == 1, answer
     first = answer.json["first_divergence"]
     assert (first["backend"], first["stage"], first["layer"], first["kind"]) == ("torch", "forward", "pool", "mistake")
@@ -143,9 +141,10 @@ def test_wrong_input_is_an_error_with_a_cure(arguments: tuple[str, ...], message
 
 
 def test_python_gets_the_result_as_an_object() -> None:
+    """Of a backend that is judged alone, without others to tell what rounding does: a bias before BatchNorm needs its floor."""
     code = (
         "import unikeras, sys\n"
-        "r = unikeras.check('mlp', backends=['native-torch'], quick=True, quiet=True)\n"
+        "r = unikeras.check('probe', backends=['native-torch'], quick=True, quiet=True)\n"
         "print(bool(r), r.agree, r.first_divergence, sorted(m for m in sys.modules if m in ('torch', 'keras', 'tensorflow')))"
     )
     answer = python(code)

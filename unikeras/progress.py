@@ -44,7 +44,7 @@ class Display:
     def on_event(self, event: events.Event) -> None:
         """Shows an event of the worker."""
         if isinstance(event, events.Notice):
-            self.console.print(f"note: {event.text}", style="yellow", highlight=False, markup=False)
+            self.console.print(f"note: {event.text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 class Lines(Display):

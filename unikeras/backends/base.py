@@ -96,7 +96,7 @@ class Backend(abc.ABC):
     device: str
     module: ModuleType
     spec: ModelSpec
-    gives_probabilities: bool
+    gives_probabilities: bool = False
     """Whether the model's outputs on its first batch, of zeros, are probabilities and no logits."""
 
     @abc.abstractmethod

@@ -66,11 +66,22 @@ def gradient_noise(subject: Subject, tensors: Weights) -> list[Weights]:
     overall = max(map(largest, gradients.values()))
     return [
         {
-            name: value * finer + _summing_noise(subject, scale_of(gradients[name], overall), value.shape, trial)
+            name: value * finer + _summing_noise(subject, _summed_scale(name, gradients, overall), value.shape, trial)
             for name, value in part(tensors, trial).items()
         }
         for trial in trials
     ]
+
+
+def _summed_scale(name: str, gradients: Weights, overall: float) -> float:
+    """Size of what is summed up to a gradient, as far as gradients tell.
+
+    Before a normalisation the terms of a bias' gradient cancel, and the sum says nothing of their size. The other parameters of
+    its layer have gradients that are sums of the same terms, times the layer's inputs.
+    """
+    layer = name.rpartition("/")[0]
+    siblings = [largest(value) for other, value in gradients.items() if layer and other.rpartition("/")[0] == layer]
+    return max([scale_of(gradients[name], overall), *siblings])
 
 
 def _summing_noise(subject: Subject, scale: float, shape: tuple[int, ...], trial: str) -> np.ndarray:

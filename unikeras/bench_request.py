@@ -14,12 +14,7 @@ from unikeras.settings import Settings, validate
 DATASET = "random:32x32x3:10:20480"  # as large as CIFAR-10's images; whole batches of up to 256 and of 8 steps at once
 BATCH_SIZES = (64, 256)
 ROUNDS = 15
-RIVALS = {
-    "keras-fit": "stock Keras: compile and fit",
-    "hand": "a loop written by hand in the framework, in the best of its usual forms",
-    "lightning": "Lightning's Trainer on the native torch model",
-    "bare": "the backend's own step on batches that lie in memory, without unikeras' loop",
-}
+RIVALS = ("keras-fit", "hand", "lightning", "bare")  # docs/bench.md says what they are
 DEFAULT_RIVALS = ("keras-fit", "hand")
 
 

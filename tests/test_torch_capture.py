@@ -116,6 +116,21 @@ def test_a_model_that_is_no_graph_runs_as_it_is_and_says_so(
     assert capsys.readouterr().out.count("unikeras: the model is called layer by layer, without a graph") == 1
 
 
+@pytest.mark.parametrize("reason", UNFIT)
+def test_looking_for_a_graph_draws_nothing(reason: str, tmp_path: Path) -> None:
+    """A resumed training looks at another step; from there on both have to draw the same."""
+    file = tmp_path / "model.py"
+    file.write_text(LAYER.format(body=UNFIT[reason]))
+    plain, looking = without_graphs(make(file)), make(file)  # the second seeds the generators
+    start = looking.random_state()
+    looking.train_step(*batch(), 1e-3)
+    after = looking.random_state()
+    plain.load_random_state(start)
+    plain.train_step(*batch(), 1e-3)
+    for name, array in plain.random_state().items():
+        np.testing.assert_array_equal(after[name], array, err_msg=name)
+
+
 def test_the_penalty_of_layers_is_part_of_the_graph(tmp_path: Path) -> None:
     file = tmp_path / "model.py"
     file.write_text(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -20,13 +20,13 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from unikeras.backends._torch_norm import fused_norms
+from unikeras.backends.base import load_python_random_state, python_random_state
 
 # Largest difference between graph and model, ‖a − b‖ ÷ ‖a‖ of a tensor. They differ by the rounding of fused operations, which
 # can put a rectifier on its other side here and there; what is not the same arithmetic differs by as much as there is.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 0.02}
 MIXED_TOLERANCE = 0.2
 
-Tensors = Sequence[torch.Tensor]
 Pass = Callable[..., tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]]
 
 
@@ -76,11 +76,23 @@ class TrainingPass:
 
     def _capture(self, inputs: torch.Tensor) -> Graph | None:
         try:
-            return capture(self.model, self.variables, inputs, self.mixed)
+            with nothing_drawn():
+                return capture(self.model, self.variables, inputs, self.mixed)
         except Exception as error:  # noqa: BLE001 - whatever a user's layer or torch's tracer raises, the model itself still runs
             reason = " ".join(str(error).split())[:300]
             print(f"unikeras: the model is called layer by layer, without a graph ({type(error).__name__}: {reason})")
             return None
+
+
+@contextlib.contextmanager
+def nothing_drawn() -> Iterator[None]:
+    """Leaves the generators as they were, whatever is drawn: a resumed training traces at other steps than the unbroken one."""
+    state = python_random_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            load_python_random_state(state)
 
 
 def capture(model: Any, variables: list[Any], inputs: torch.Tensor, mixed: bool) -> Graph:
@@ -90,7 +102,6 @@ def capture(model: Any, variables: list[Any], inputs: torch.Tensor, mixed: bool)
         Unfit: the graph is not the model's arithmetic.
     """
     run = stateless(model, variables)
-    state = torch.get_rng_state()
     values, sample = made_up(variables, inputs)
     graph, again = (trace(run, values, sample) for _ in range(2))
     if str(graph.run.graph) != str(again.run.graph) or not equal_constants(graph.run, again.run):
@@ -98,7 +109,6 @@ def capture(model: Any, variables: list[Any], inputs: torch.Tensor, mixed: bool)
     tolerance = MIXED_TOLERANCE if mixed else TOLERANCES[inputs.dtype]
     with without_dropout():
         difference = largest_difference(run, trace(run, values, sample), values, sample)
-    torch.set_rng_state(state)
     if not difference <= tolerance:
         raise Unfit(f"the graph differs from the model by {difference:.1e}")
     return graph

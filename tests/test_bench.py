@@ -95,6 +95,14 @@ def test_a_race_has_every_figure_of_every_contestant() -> None:
         assert min(ratios) * 0.999999 <= row["low"] <= row["median"] <= row["high"] <= max(ratios) * 1.000001
 
 
+def test_too_few_samples_for_a_race_are_refused() -> None:
+    options = ("--model", "mlp", "--dataset", "random:8x8x1:3:100", "--batch-size", 64, "--against", "none")
+    answer = unikeras("bench", "--backends", "native-torch", *options)
+    assert answer.code == 2, answer
+    assert "has 100 training samples, too few to race with --batch-size 64." in answer.err
+    assert "At least 3 batches are needed" in answer.err
+
+
 def test_contestants_that_train_something_else_do_not_race(tmp_path: Path) -> None:
     for path in MODEL_FILES.glob("linear*.py"):
         (tmp_path / path.name).write_text(path.read_text())

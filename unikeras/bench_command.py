@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import random
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -168,8 +169,6 @@ def _compared(name: str, rival: str, found: Ratio, noise: Ratio) -> dict[str, An
 
 
 def _row(runner: Runner) -> dict[str, Any]:
-    import statistics
-
     return {
         "name": runner.contestant.name,
         "variant": runner.ready.variant,

@@ -4,6 +4,4 @@ from __future__ import annotations
 
 import queue
 
-PATIENCE_SECONDS = 3600.0  # the longest wait between two orders
-
 received: queue.SimpleQueue[str] = queue.SimpleQueue()

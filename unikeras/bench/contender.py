@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import importlib
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 from unikeras.bench.turns import Over, Turns
 from unikeras.bench.workload import Workload
-from unikeras.data.dataset import Dataset
+from unikeras.data.dataset import Dataset, Split
+from unikeras.errors import DataError
 from unikeras.events import Contending, Emit
 from unikeras.recorder import peak_memory_mb
 from unikeras.settings import validate
@@ -57,7 +59,7 @@ def contend(emit: Emit, module: str, settings: dict[str, Any], dataset: str, fol
     chosen = validate(settings, {})
     contender_class: type[Contender] = importlib.import_module(f"unikeras.bench.{module}").load(chosen.backend)
     imported = time.monotonic() - launched_at
-    workload = Workload(chosen, Dataset.open(Path(dataset)), Path(folder))
+    workload = Workload(chosen, whole_batches(Dataset.open(Path(dataset)), chosen.batch_size), Path(folder))
     started = time.perf_counter()
     contender = contender_class(workload, emit)
     built = time.perf_counter()
@@ -74,6 +76,21 @@ def contend(emit: Emit, module: str, settings: dict[str, Any], dataset: str, fol
     except Over:
         pass
     return {"peak_memory_mb": peak_memory_mb()}
+
+
+def whole_batches(data: Dataset, batch_size: int) -> Dataset:
+    """The dataset without its last, smaller batch, so that every step of every contender has as many images.
+
+    Raises:
+        DataError: there are too few for the first losses.
+    """
+    count = len(data.train.y) // batch_size * batch_size
+    if count < LOSSES * batch_size:
+        raise DataError(
+            f"{data.name} has {len(data.train.y)} training samples, too few to race with --batch-size {batch_size}.",
+            cure=f"At least {LOSSES} batches are needed: a smaller --batch-size or a larger --dataset.",
+        )
+    return dataclasses.replace(data, train=Split(data.train.x[:count], data.train.y[:count]))
 
 
 def _evaluation_rate(contender: Contender, workload: Workload) -> float:

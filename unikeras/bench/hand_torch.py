@@ -109,6 +109,8 @@ class HandTorch(Contender):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of uint8 images, channels last."""
         inputs = images.to(self.scale.dtype).mul_(self.scale)
+        if self.workload.spec.offset.any():
+            inputs += self.offset
         if self.is_image:
             inputs = inputs.permute(0, 3, 1, 2).contiguous(memory_format=self.form.layout)
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.workload.spec.mixed):
@@ -118,9 +120,8 @@ class HandTorch(Contender):
     def _begin(self, form: Form) -> None:
         """Anew: with the initial weights and empty slots."""
         spec, self.form = self.workload.spec, form
-        if spec.offset.any():
-            raise BackendError("The hand-written loop in torch only scales its images.", cure="Leave out --normalize or `hand`.")
-        self.scale = torch.as_tensor(spec.scale, dtype=getattr(torch, spec.variable_dtype), device=DEVICE)
+        dtype = getattr(torch, spec.variable_dtype)
+        self.scale, self.offset = (torch.as_tensor(part, dtype=dtype, device=DEVICE) for part in (spec.scale, spec.offset))
         built = model_files.build(model_files.load(spec.model_file), spec.input_shape, spec.num_classes)
         for name, (tensor, view) in canonical_entries(built).items():
             view(tensor.data).copy_(torch.from_numpy(weights.initial_value(spec.seed, name, tuple(view(tensor).shape)).copy()))

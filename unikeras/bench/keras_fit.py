@@ -35,7 +35,9 @@ class KerasFit(Contender):
         _, self.model, _ = _keras.build_model(workload.spec)
         self.initial = self.model.get_weights()
         self.inputs, self.labels = workload.normalized(), workload.data.train.y
-        choice = fastest(CHOICES[framework], self._trial, TRIALS)
+        steps = len(self.labels) // workload.batch_size
+        choices = [choice for choice in CHOICES[framework] if steps % choice.get("steps_per_execution", 1) == 0]
+        choice = fastest(choices, self._trial, TRIALS)
         self._compile(choice)
         self.steps_per_call = choice.get("steps_per_execution", 1)
         self.variant = ", ".join(f"{name}={value}" for name, value in choice.items())

@@ -55,17 +55,6 @@ class Own(Contender):
         session.train(data)
 
 
-class Bare(Own):
-    """The backend's step alone, on batches that lie in memory: what the loop around it costs shows against this."""
-
-    def train(self, turns: Turns) -> None:
-        batches = self.workload.first_batches(8)
-        while True:
-            for inputs, labels in batches:
-                self.backend.train_step(inputs, labels, self.workload.settings.learning_rate)
-                turns.step_done(len(labels))
-
-
 def load(backend: str) -> type[Contender]:
     """The contender of a backend, whose framework is imported here."""
     backends.load(backend)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections.abc import Callable
 
@@ -49,10 +48,7 @@ class Turns:
             self._await()
 
     def _await(self) -> None:
-        try:
-            order = orders.received.get(timeout=orders.PATIENCE_SECONDS)
-        except queue.Empty:
-            raise Over from None
+        order = orders.received.get()  # for as long as it takes: without its parent the process ends
         if order == "end":
             raise Over
         self._left, self._images = int(order), 0

@@ -28,6 +28,7 @@ UNFIT = {
     "reads a tensor in Python": "return x if float(x.detach().mean()) > 1e9 else x * 2",
     "keeps gradients away": "with torch.no_grad():\n            return x * 2",
     "draws in Python": "return x * random.random()",
+    "draws in Python what hardly matters": "return x * (1 + 1e-4 * random.random())",  # only a second trace tells
 }
 
 
@@ -80,6 +81,7 @@ def test_fused_normalisation_differs_by_rounding_only(model: str) -> None:
     for one in (captured, plain):
         one.disable_dropout()
     (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
+    assert list(captured.captured.graphs.values()) != [None], "the graph was rejected, and the model compared with itself"
     assert loss == pytest.approx(expected_loss, rel=1e-13)
     largest = max(np.abs(array).max() for array in expected.values())
     for name, array in expected.items():

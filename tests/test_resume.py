@@ -88,6 +88,15 @@ def test_every_backend_takes_over_from_every_other_to_the_bit(
     assert len(set(batches)) == 1, "the next batch and rate are the same wherever the run comes from"
 
 
+def test_masks_of_plain_dropout_go_on_to_the_bit(trainings: Trainings, tmp_path: Path) -> None:
+    """Of Dropout without a seed of its own, which Keras on torch runs in a graph, traced anew after the resume."""
+    settings = trainings.settings(**{**OPTIONS, "model": "probe", "dataset": "random:16x16x1:3:64"})
+    trainings.finish(tmp_path / "unbroken", settings)
+    assert trainings.train(tmp_path / "killed", settings, KILL).status == -9
+    trainings.finish(tmp_path / "killed", settings)
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "unbroken")
+
+
 def test_the_next_batch_is_that_of_an_unbroken_run(trainings_on: TrainingsOn, copy: Path, tmp_path: Path) -> None:
     """Batch 13 = batch 4 (from 0) of epoch 2, by the dataset itself; augmented as nothing else is in this test."""
     from unikeras.data.augment import Augmenter

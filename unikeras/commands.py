@@ -10,7 +10,7 @@ import shlex
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unikeras import backends, model_files, resumption, run, run_lock
 from unikeras.backends import BackendInfo
@@ -23,6 +23,9 @@ from unikeras.progress import Display, run_shown
 from unikeras.run import Run
 from unikeras.settings import Settings, as_option, validate
 from unikeras.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from unikeras.predictions import Predictions
 
 
 def train(settings: Settings, display: Display) -> list[Run]:
@@ -85,6 +88,27 @@ def predict(finished: Run, images: list[Path], backend: str | None, top: int, di
     info = _one_backend(backend or finished.settings.backend)
     arguments = {"folder": str(finished.path), "backend": info.name, "images": [str(image) for image in images], "top": top}
     return _work(Job("predict", arguments), info, finished.settings.threads, display)
+
+
+def test_predictions(finished: Run, dataset: Path, display: Display) -> Predictions:
+    """What a run predicts for the test images of the prepared `dataset`, in their order; computed when first asked for.
+
+    Raises:
+        UnikerasError: the run or the dataset is damaged, or the model's backend is missing.
+    """
+    from unikeras import predictions
+    from unikeras.data.dataset import Dataset
+
+    data_hash = Dataset.open(dataset).data_hash
+    kept = predictions.load(finished, data_hash)
+    if kept is None:
+        info = _one_backend(finished.settings.backend)
+        arguments = {"folder": str(finished.path), "dataset": str(dataset)}
+        _work(Job("predict_test", arguments), info, finished.settings.threads, display)
+        kept = predictions.load(finished, data_hash)
+    if kept is None:
+        raise RunError(f"{finished.path / run.PREDICTIONS} changed while it was read.", cure="Try again.")
+    return kept
 
 
 def prepare(request: locate.Request, display: Display, download: bool = False) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import backends, history, model_files, model_warnings, provenance, run, training, weights
+from unikeras import backends, history, model_files, model_warnings, predictions, provenance, run, training, weights
 from unikeras.backends.base import Backend
 from unikeras.bench import contender
 from unikeras.checking import measure as check_measure
@@ -73,10 +73,21 @@ def predict(emit: Emit, folder: str, backend: str, images: list[str], top: int) 
     model = _restore(finished, backend, emit)
     size = finished.settings.batch_size
     logits = np.concatenate([model.predict(inputs[start : start + size]) for start in range(0, len(inputs), size)])
-    predictions = [
-        {"image": name, "classes": _ranked(row, expected["class_names"], top)} for name, row in zip(names, logits, strict=True)
-    ]
-    return {"backend": backend, "run": folder, "predictions": predictions}
+    pairs = zip(names, logits, strict=True)
+    ranked = [{"image": name, "classes": _ranked(row, expected["class_names"], top)} for name, row in pairs]
+    return {"backend": backend, "run": folder, "predictions": ranked}
+
+
+def predict_test(emit: Emit, folder: str, dataset: str) -> dict[str, Any]:
+    """Predictions for all test images, on the run's own backend, into its folder."""
+    finished, data = load_run(folder), Dataset.open(Path(dataset))
+    model = _restore(finished, finished.settings.backend, emit)
+    parts = []
+    for indices in training.batches(np.arange(len(data.test.y)), 4 * finished.settings.batch_size):
+        part = slice(indices[0], indices[-1] + 1)
+        parts.append(predictions.of_logits(data.test.y[part], model.predict(np.array(data.test.x[part]))))
+    predictions.save(finished, data.data_hash, predictions.joined(parts))
+    return {}
 
 
 def prepare(emit: Emit, request: dict[str, Any], download: bool) -> dict[str, Any]:
@@ -110,7 +121,7 @@ def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) 
 
 
 JOBS: dict[str, Callable[..., Any]] = {
-    **{job.__name__: job for job in (train, evaluate, predict, prepare, inspect, summarize)},
+    **{job.__name__: job for job in (train, evaluate, predict, predict_test, prepare, inspect, summarize)},
     "bench": contender.contend,
     "check_reference": check_reference.make,
     "check_measure": check_measure.measure,

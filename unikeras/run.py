@@ -23,6 +23,7 @@ PROVENANCE = "run.json"  # versions, device, data hash: what the settings don't 
 METRICS = "metrics.jsonl"  # a row per logged step and per epoch
 WEIGHTS = "weights.safetensors"  # canonical
 KERAS_MODEL = "model.keras"  # only from Keras backends
+PREDICTIONS = "predictions.safetensors"  # for the test images; made when first asked for
 RESULT = "result.json"  # written last: its presence means that the run is complete
 CHECKPOINTS = "checkpoints"  # a folder per checkpoint; `checkpoint.py` says what is in it
 DIVERGENCE = "divergence.json"  # where the loss stopped being a number, with the batch; only if it did

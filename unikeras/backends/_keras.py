@@ -88,12 +88,12 @@ def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any, np.ndarray]:
     Raises:
         ModelError: the file is wrong, or its model doesn't give B×num_classes.
     """
+    keras.utils.clear_session()  # automatic layer names start from the same number; it forgets the dtype policy, too
     # The user's ~/.keras/keras.json must not decide what a run means.
     keras.config.set_image_data_format("channels_last")
     keras.config.set_epsilon(1e-7)
     keras.config.set_floatx(spec.variable_dtype)
     keras.config.set_dtype_policy(spec.dtype)
-    keras.utils.clear_session()  # automatic layer names start from the same number
     module = model_files.load(spec.model_file)
     with recorded_initializers() as initializers:
         model = model_files.build(module, spec.input_shape, spec.num_classes)

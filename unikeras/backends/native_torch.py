@@ -13,6 +13,7 @@ from torch import nn
 
 from unikeras import model_files, weights
 from unikeras.backends import _torch, base
+from unikeras.backends._torch_bfloat16 import bfloat16_by_float32
 from unikeras.errors import ModelError
 from unikeras.weights import Weights
 
@@ -91,7 +92,7 @@ class Backend(_torch.TorchSteps):
             self.model.train(training)
         if self.is_image:
             inputs = inputs.permute(0, 3, 1, 2)
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.spec.mixed):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=self.spec.mixed), bfloat16_by_float32(self.spec.mixed):
             logits: torch.Tensor = self.model(inputs)
         return logits
 

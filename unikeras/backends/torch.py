@@ -14,6 +14,7 @@ from keras.src.backend.common import dtypes as keras_dtypes
 from keras.src.backend.torch import nn as keras_nn
 
 from unikeras.backends._keras import KerasModel
+from unikeras.backends._torch_bfloat16 import bfloat16_by_float32
 from unikeras.backends._torch_capture import TrainingPass
 
 
@@ -29,11 +30,13 @@ class Backend(KerasModel, _torch.TorchSteps):
         self.captured = TrainingPass(self.model, self.spec.mixed)
 
     def forward(self, inputs: torch.Tensor, training: bool) -> torch.Tensor:
-        logits: torch.Tensor = self.model(inputs, training=training)
+        with bfloat16_by_float32(self.spec.mixed):
+            logits: torch.Tensor = self.model(inputs, training=training)
         return logits
 
     def training_pass(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
-        return self.captured(inputs)
+        with bfloat16_by_float32(self.spec.mixed):
+            return self.captured(inputs)
 
     def penalty(self) -> torch.Tensor | float:
         return sum(self.model.losses)

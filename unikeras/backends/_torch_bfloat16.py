@@ -46,7 +46,8 @@ def _has_bfloat16() -> bool:
     if torch.cuda.is_available():
         return True
     asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return asked is not None and bool(asked())
+    supported: bool = asked is not None and asked()
+    return supported
 
 
 def _in_bfloat16(operand: torch.Tensor) -> bool:

@@ -46,8 +46,7 @@ def _has_bfloat16() -> bool:
     if torch.cuda.is_available():
         return True
     asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    supported: bool = asked is not None and asked()
-    return supported
+    return bool(asked()) if asked else False
 
 
 def _in_bfloat16(operand: torch.Tensor) -> bool:

@@ -51,7 +51,8 @@ def _has_bfloat16() -> bool:
 
 def _in_bfloat16(operand: torch.Tensor) -> bool:
     """Whether the product would be taken in bfloat16: by its type, or by autocast."""
-    return operand.dtype == torch.bfloat16 or (operand.dtype == torch.float32 and torch.is_autocast_enabled("cpu"))
+    by_autocast = operand.dtype == torch.float32 and bool(torch.is_autocast_enabled("cpu"))
+    return bool(operand.dtype == torch.bfloat16) or by_autocast
 
 
 def _widened(value: Any) -> Any:

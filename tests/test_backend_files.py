@@ -10,6 +10,9 @@ from pathlib import Path
 
 from support import TESTS
 
+from unikeras.backends import BACKENDS
+from unikeras.launcher import child_environment
+
 NEW = '''"""A backend that never learns."""
 import numpy as np
 from unikeras import model_files
@@ -85,3 +88,13 @@ def test_a_new_backend_file_joins_unasked(tmp_path: Path) -> None:
     trained = run("--backend", "native-json", "--model", "mlp", "--dataset", "random:4x4x1:3:60", "--epochs", "2")
     assert trained.returncode == 0, trained.stderr
     assert "native-json" in trained.stdout
+
+
+def test_loading_keras_leaves_out_what_no_training_needs() -> None:
+    code = (
+        "import sys; from unikeras import backends; backends.load('torch'); print('sklearn' in sys.modules); import sklearn.utils"
+    )
+    env = child_environment(BACKENDS["torch"], threads=1)
+    finished = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert finished.stdout.strip() == "False", finished.stderr
+    assert finished.returncode == 0, "it can be imported afterwards"

@@ -6,9 +6,12 @@ The file's name says everything that the parent process has to know, so that it 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +82,23 @@ def _find(name: str) -> BackendInfo:
 
 def load(name: str) -> type[Backend]:
     """The class of a backend; imports its framework, so only a worker may call it."""
-    module = importlib.import_module(f"unikeras.backends.{name.replace('-', '_')}")
+    with _without("sklearn"):
+        module = importlib.import_module(f"unikeras.backends.{name.replace('-', '_')}")
     backend: type[Backend] = module.Backend
     return backend
+
+
+@contextlib.contextmanager
+def _without(package: str) -> Iterator[None]:
+    """While it lasts, a package that is not imported yet seems not to be installed.
+
+    Keras imports scikit-learn where there is one, for wrappers that no model has inside; that is a quarter of a worker's start.
+    """
+    hidden = package not in sys.modules
+    if hidden:
+        sys.modules[package] = None  # type: ignore[assignment]  # what Python's import system asks for
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[package]

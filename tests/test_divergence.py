@@ -15,7 +15,7 @@ from trainings import Ended, Trainings
 from unikeras import checkpoint, run, weights
 from unikeras.checkpoint import Checkpoint
 from unikeras.data.order import epoch_order
-from unikeras.events import Notice
+from unikeras.events import Notice, Rewound
 
 MARKED = 11  # the one sample of class 3, of 32
 OPTIONS = {
@@ -177,6 +177,7 @@ def test_rolling_back_halves_the_learning_rate_until_it_is_stable(trainings_on: 
     assert back, "the rate was meant to be too high"
     assert back[-1]["rate_scale"] == 0.5 ** len(notices), "rows of earlier ones are cut off with the steps they led to"
     assert "goes on from step" in notices[0]
+    assert sum(isinstance(event, Rewound) for event in ended.events) == len(notices), "whoever reads the rows has to know"
     scale = back[-1]["rate_scale"]
     last = rows(tmp_path / "run", "step")[-1]
     assert last["learning_rate"] == pytest.approx(0.8 * scale)

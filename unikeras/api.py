@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unikeras import sinks
 from unikeras.run import Run, load_run
 from unikeras.settings import FIELDS, resolve
 
@@ -27,7 +28,7 @@ def train(*, config: str | Path | None = None, quiet: bool = False, **settings: 
         quiet: Print nothing.
         **settings: Any field of `unikeras.settings.Settings`, by the names of the command line's options with underscores:
             backend, model, dataset, epochs, batch_size, optimizer, learning_rate, … `backend` is one name, a list of names,
-            or "all".
+            or "all". And where the figures go besides the run's folder: tensorboard=True, mlflow="sqlite:///FILE.db".
 
     Where `output` holds an unfinished run, it goes on with it.
 
@@ -40,12 +41,13 @@ def train(*, config: str | Path | None = None, quiet: bool = False, **settings: 
     """
     from unikeras import commands, progress
 
+    wanted, settings = sinks.choose(settings)
     backend = settings.get("backend")
     if backend is not None and not isinstance(backend, str):
         settings["backend"] = ",".join(backend)
     given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     checked = resolve(given, Path(config) if config else None, spell=lambda name: f"{name}=")
-    runs = commands.train(checked, progress.make_display(quiet, json=False))
+    runs = commands.train(checked, progress.make_display(quiet, json=False), wanted)
     several = len(runs) > 1 or checked.backend == "all" or "," in checked.backend
     return runs if several else runs[0]
 
@@ -59,7 +61,7 @@ def resume(run: Run | str | Path, *, quiet: bool = False, **changes: Any) -> Run
         run: The run or its folder.
         quiet: Print nothing.
         **changes: Settings that differ from here on: backend, epochs (more), threads, log_every, checkpoint_every, max_restarts,
-            on_nan, data_dir, cache_dir.
+            on_nan, data_dir, cache_dir. And tensorboard or mlflow, as for `train`.
 
     Returns:
         The finished run.
@@ -70,8 +72,10 @@ def resume(run: Run | str | Path, *, quiet: bool = False, **changes: Any) -> Run
     """
     from unikeras import commands, progress
 
+    wanted, changes = sinks.choose(changes)
     given = {name: str(value) if isinstance(value, Path) else value for name, value in changes.items()}
-    return commands.resume(run.path if isinstance(run, Run) else Path(run), given, progress.make_display(quiet, json=False))
+    folder = run.path if isinstance(run, Run) else Path(run)
+    return commands.resume(folder, given, progress.make_display(quiet, json=False), wanted)
 
 
 def evaluate(run: Run | str | Path, *, backend: str | None = None) -> dict[str, Any]:
@@ -183,6 +187,10 @@ def _signature() -> inspect.Signature:
     fields = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for field in FIELDS.values()
+    ]
+    own += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None if kind.metavar else False)
+        for name, kind in sinks.KINDS.items()
     ]
     return inspect.Signature([*fields, *own], return_annotation="Run | list[Run]")
 

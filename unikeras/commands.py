@@ -9,6 +9,7 @@ import dataclasses
 import shlex
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,19 @@ from unikeras.launcher import child_environment, run_job
 from unikeras.progress import Display, run_shown
 from unikeras.run import Run
 from unikeras.settings import Settings, as_option, validate
+from unikeras.sinks import Wanted, _feed
+from unikeras.sinks.base import Examples
 from unikeras.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from unikeras.predictions import Predictions
 
 
-def train(settings: Settings, display: Display) -> list[Run]:
+def train(settings: Settings, display: Display, wanted: Sequence[Wanted] = ()) -> list[Run]:
     """Trains one run per backend, one after the other, from the same start; a run that is in its folder already goes on.
+
+    Args:
+        wanted: The sinks that each run is to have.
 
     Raises:
         UnikerasError: anything was wrong; runs that had finished before stay.
@@ -49,7 +55,9 @@ def train(settings: Settings, display: Display) -> list[Run]:
     starts: dict[str, Started] = {}
     try:
         return [
-            _train_one(dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts)
+            _train_one(
+                dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts, wanted
+            )
             for info in chosen
         ]
     except Interruption as interruption:
@@ -57,7 +65,7 @@ def train(settings: Settings, display: Display) -> list[Run]:
         raise
 
 
-def resume(folder: Path, changes: dict[str, Any], display: Display) -> Run:
+def resume(folder: Path, changes: dict[str, Any], display: Display, wanted: Sequence[Wanted] = ()) -> Run:
     """Goes on with the run in a folder, with its own settings but for `changes`, which are values by setting name.
 
     Raises:
@@ -68,7 +76,7 @@ def resume(folder: Path, changes: dict[str, Any], display: Display) -> Run:
     if "backend" in changes:
         _one_backend(changes["backend"])
     origin = {name: as_option(name) for name in changes}
-    return train(dataclasses.replace(validate({**before.to_dict(), **changes}, origin), output=folder), display)[0]
+    return train(dataclasses.replace(validate({**before.to_dict(), **changes}, origin), output=folder), display, wanted)[0]
 
 
 def evaluate(
@@ -141,30 +149,47 @@ def request_of(settings: Settings) -> locate.Request:
 
 
 def _train_one(
-    settings: Settings, info: BackendInfo, folder: Path, dataset: Path, display: Display, starts: dict[str, Started]
+    settings: Settings,
+    info: BackendInfo,
+    folder: Path,
+    dataset: Path,
+    display: Display,
+    starts: dict[str, Started],
+    wanted: Sequence[Wanted],
 ) -> Run:
-    def on_event(event: Event) -> None:
-        if isinstance(event, Started):
-            _require_same_start(starts, info.name, event)
-        display.on_event(event)
-
     run.make_folder(folder)
     is_new = not resumption.is_run(folder)
     with run_lock.hold(folder) as lock:
         if is_new:
             run.begin(folder, settings)
-        elif not resumption.has_more_to_do(folder, settings, display.on_event):
-            return run.load_run(folder)
-        arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset)}
-        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event)
         try:
-            with run_shown(display, info.name, settings):
-                supervisor.run(Job("train", arguments), child_environment(info, settings.threads))
+            with _feed.opened(wanted, folder, settings, display.on_event) as feed:
+
+                def on_event(event: Event) -> None:
+                    if isinstance(event, Started):
+                        _require_same_start(starts, info.name, event)
+                    display.on_event(event)
+                    feed.on_event(event)
+
+                if is_new or resumption.has_more_to_do(folder, settings, display.on_event):
+                    arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset)}
+                    with run_shown(display, info.name, settings):
+                        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event)
+                        supervisor.run(Job("train", arguments), child_environment(info, settings.threads))
+                finished = run.load_run(folder)
+                feed.finish(finished, lambda: _examples(finished, dataset, display))
         except UnikerasError as error:
             if is_new and error.exit_code == 2:  # wrong input: nothing was trained, and the corrected command may use the folder
                 shutil.rmtree(folder)
             raise
-    return run.load_run(folder)
+    return finished
+
+
+def _examples(finished: Run, dataset: Path, display: Display) -> Examples:
+    from unikeras.data.dataset import Dataset
+
+    data = Dataset.open(dataset)
+    return Examples(test_predictions(finished, dataset, display), data.test.x, data.class_names)
 
 
 def _resume_command(folder: Path, folders: list[Path], backend: str) -> str:

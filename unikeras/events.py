@@ -105,6 +105,11 @@ class Resumed(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class Rewound(Event):
+    """Training went back to a checkpoint after a loss that was no number; the rows written since are removed."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Saved(Event):
     """A checkpoint is on the disk; a resume would go on with `epoch`, after `step`."""
 

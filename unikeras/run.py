@@ -27,6 +27,8 @@ PREDICTIONS = "predictions.safetensors"  # for the test images; made when first 
 RESULT = "result.json"  # written last: its presence means that the run is complete
 CHECKPOINTS = "checkpoints"  # a folder per checkpoint; `checkpoint.py` says what is in it
 DIVERGENCE = "divergence.json"  # where the loss stopped being a number, with the batch; only if it did
+TENSORBOARD = "tensorboard"  # event files, with --tensorboard
+MLFLOW = "mlflow.json"  # which MLflow run it is, with --mlflow
 LOCK = ".lock"  # locked as long as a process works on the run; its time is that of the last sign of life
 LOG = "worker.log"  # what the framework printed
 

@@ -15,7 +15,7 @@ from unikeras.backends.base import Backend
 from unikeras.checkpoint import Checkpoint
 from unikeras.data.dataset import Dataset
 from unikeras.errors import ModelError, RunError, WorkerError
-from unikeras.events import Emit, Notice, Resumed, Saved
+from unikeras.events import Emit, Notice, Resumed, Rewound, Saved
 from unikeras.faults import reach
 from unikeras.history import CURE
 from unikeras.interval import Interval
@@ -197,6 +197,7 @@ class Session:
             self.rollbacks += 1
         self._load(self._newest())
         self._rewind(rate_scale, skipped)
+        self.emit(Rewound())
         action = "without that batch" if policy == "skip" else f"at {rate_scale:g} of the learning rate"
         if policy == "rollback":
             self.recorder.note({"kind": "rollback", "step": self.position.step, "diverged_at": step, "rate_scale": rate_scale})

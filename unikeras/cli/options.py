@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
+from unikeras import sinks
 from unikeras.settings import FIELDS, as_option, choices, value_type
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ def options_of(*names: str) -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def sink_options(command: Command) -> Command:
+    """The options of all sinks."""
+    for name, kind in reversed(sinks.KINDS.items()):
+        is_flag = kind.metavar is None
+        decorate = click.option(as_option(name), name, is_flag=is_flag, metavar=kind.metavar, panel="Tracking", help=kind.help)
+        command = decorate(command)
+    return command
 
 
 json_option = click.option("--json", is_flag=True, help="Print one JSON object on standard output, and nothing else there.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from unikeras.cli.options import PLACES, debug_option, display, given, json_option, options_of, quiet_option
+from unikeras import sinks
+from unikeras.cli.options import PLACES, debug_option, display, given, json_option, options_of, quiet_option, sink_options
 from unikeras.printing import console, print_json, print_table
 from unikeras.settings import FIELDS, resolve
 
@@ -26,10 +27,11 @@ RESULT_KEYS = (
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
 )
+@sink_options
 @json_option
 @quiet_option
 @debug_option
-def train(config: Path | None, json: bool, quiet: bool, **options: str | None) -> None:
+def train(config: Path | None, json: bool, quiet: bool, **options: Any) -> None:
     """Train a model on one backend or several, from the same weights and batches.
 
     Every option can also stand in the file given with --config, or in an environment variable such as UNIKERAS_BATCH_SIZE; an
@@ -38,19 +40,21 @@ def train(config: Path | None, json: bool, quiet: bool, **options: str | None) -
     Where --output holds an unfinished run, the same command goes on with it. Ctrl-C finishes the step and saves; a second one
     ends at once.
     """
-    settings = resolve(given(options), config)
+    wanted, settings = sinks.choose(given(options))
+    resolved = resolve(settings, config)
     from unikeras import commands
 
-    _print_runs(commands.train(settings, display(json, quiet)), json)
+    _print_runs(commands.train(resolved, display(json, quiet), wanted), json)
 
 
 @click.command()
 @click.argument("run", metavar="RUN")
 @options_of(*CHANGEABLE)
+@sink_options
 @json_option
 @quiet_option
 @debug_option
-def resume(run: str, json: bool, quiet: bool, **options: str | None) -> None:
+def resume(run: str, json: bool, quiet: bool, **options: Any) -> None:
     """Go on with a run that was interrupted, or give a finished one more --epochs.
 
     The run's own settings hold, but for the options given here. On the same backend and machine the result is that of an unbroken
@@ -58,7 +62,8 @@ def resume(run: str, json: bool, quiet: bool, **options: str | None) -> None:
     """
     from unikeras import commands
 
-    _print_runs([commands.resume(Path(run), given(options), display(json, quiet))], json)
+    wanted, changes = sinks.choose(given(options))
+    _print_runs([commands.resume(Path(run), changes, display(json, quiet), wanted)], json)
 
 
 @click.command()

@@ -1,0 +1,63 @@
+"""Sinks: where a run's figures go besides its folder. Each is one file here and joins by being here; `base.py` is the contract.
+
+The file's name is the option of `unikeras train` and `resume`, and the argument of `unikeras.train` and `unikeras.resume`. Files
+that start with an underscore are what siblings share.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unikeras.errors import SettingsError
+from unikeras.settings import Settings
+from unikeras.sinks.base import Kind, Sink
+
+
+def _discover() -> dict[str, Kind]:
+    stems = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py") if path.stem != "base")
+    return {stem: importlib.import_module(f"unikeras.sinks.{stem}").KIND for stem in stems}
+
+
+KINDS = _discover()
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A sink that the person asked for; `value` is that of its option."""
+
+    name: str
+    value: Any
+
+    def open(self, folder: Path, settings: Settings) -> Sink:
+        """The sink, for the run in a folder.
+
+        Raises:
+            UnikerasError: it can't be used.
+        """
+        return KINDS[self.name].make(self.value, folder, settings)
+
+
+def choose(options: Mapping[str, Any]) -> tuple[list[Wanted], dict[str, Any]]:
+    """The sinks that are among the options of a training, and the other options.
+
+    Raises:
+        SettingsError: what a sink needs is not installed.
+    """
+    wanted = [Wanted(name, value) for name, value in options.items() if name in KINDS and value]
+    for sink in wanted:
+        _require_installed(KINDS[sink.name], sink.name)
+    return wanted, {name: value for name, value in options.items() if name not in KINDS}
+
+
+def _require_installed(kind: Kind, name: str) -> None:
+    missing = [package for package in kind.packages if not importlib.util.find_spec(package)]
+    if missing:
+        raise SettingsError(
+            f"--{name} needs {' and '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not installed here.",
+            cure=f"pip install 'unikeras[{name}]'",
+        )

@@ -98,10 +98,15 @@ class Progress(Event):
 
 @dataclasses.dataclass(frozen=True)
 class Resumed(Event):
-    """A checkpoint was found intact and loaded; `epoch` goes on after `step`, or starts."""
+    """A checkpoint was found intact and loaded; `epoch` goes on after `step`, or starts.
+
+    Attributes:
+        best: Lowest test loss at the end of an epoch so far; infinity before the first.
+    """
 
     epoch: int
     step: int
+    best: float
 
 
 @dataclasses.dataclass(frozen=True)

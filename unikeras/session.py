@@ -74,7 +74,7 @@ class Session:
     def go_on(self) -> None:
         """Cuts the run's files back to the checkpoint that `load_newest` found."""
         self._rewind(self.position.rate_scale, self.position.skipped)
-        self.emit(Resumed(self.position.epoch, self.position.step))
+        self.emit(Resumed(self.position.epoch, self.position.step, self.position.best))
         reach("resume.ready")
 
     def train(self, dataset: Dataset) -> None:

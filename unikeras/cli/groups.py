@@ -20,7 +20,7 @@ class Group(click.RichGroup):
             raise as_error(interruption) from None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-") and not ctx.resilient_parsing:
             raise SettingsError(f"Unknown command {args[0]!r}.", cure=nearest(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import re
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +155,8 @@ def _require_sqlite(uri: str) -> None:
     file = _sqlite_file(uri)
     if file is None:
         return
+    import sqlite3
+
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with sqlite3.connect(file) as connection:

@@ -80,10 +80,15 @@ def test_every_closed_choice_is_completed(name: str) -> None:
     assert answer.out.split() == [f"plain,{value}" for value in choices(name)], answer
 
 
-def test_zsh_takes_the_script(place: Path) -> None:
-    assert "unikeras" in run_shell(
-        "zsh", 'autoload -U compinit; compinit -D; eval "$(unikeras completion zsh)"; whence -f _unikeras_completion', place
-    )
+def test_zsh_completes_commands(place: Path) -> None:
+    """The function is called as zsh would at Tab; what it gives to zsh's own `_describe` is printed."""
+    script = """
+autoload -U compinit; compinit -u -D
+eval "$(unikeras completion zsh)"
+_describe() { print -l $completions $completions_with_descriptions }
+words=(unikeras tr); CURRENT=2; _unikeras_completion
+"""
+    assert run_shell("zsh", script, place).startswith("train:Train a model")
 
 
 def test_fish_completes_commands(place: Path) -> None:

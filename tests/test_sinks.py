@@ -121,7 +121,9 @@ def test_after_a_kill_and_a_resume_each_step_is_there_once(tmp_path: Path) -> No
     answer = train(folder, *tracked, faults="kill:step:12")
     assert answer.code == 1, answer
     first = mlflow_id(folder)
-    assert read_mlflow(uri, first)[0].info.status == "KILLED"
+    found, history, _ = read_mlflow(uri, first)
+    assert found.info.status == "KILLED"
+    assert [step for step, _ in history["step/loss"]] == list(range(1, 10)), "what is after the checkpoint may come otherwise"
     before = read_tensorboard(folder)["scalars"]["step/loss"]
     assert len(before) > 9, "rows after the last checkpoint, at step 9, were to be there already"
     answer = unikeras("resume", folder, "--epochs", 3, *tracked)
@@ -187,14 +189,17 @@ def test_the_extras_are_what_the_sinks_need() -> None:
         assert named == {distributions.get(package, package) for package in kind.packages}
 
 
-def test_neither_brings_a_framework_into_the_process(copy: Path, tmp_path: Path) -> None:
+def test_neither_imports_a_framework_nor_asks_the_network(copy: Path, tmp_path: Path) -> None:
     code = f"""
 import sys, unikeras
+asked = []
+sys.addaudithook(lambda event, details: asked.append(details) if event in ("socket.connect", "socket.getaddrinfo") else None)
 run = unikeras.resume({str(copy)!r}, tensorboard=True, mlflow="sqlite:///{tmp_path}/mlflow.db")
 print(run.result["epochs"], sorted(name for name in ("torch", "tensorflow", "keras", "jax") if sys.modules.get(name, 0) != 0))
+print(asked)
 """
     answer = python(code)
-    assert answer.out.splitlines()[-1] == "2 []", answer
+    assert answer.out.splitlines()[-2:] == ["2 []", "[]"], answer
     assert (copy / run_files.TENSORBOARD).is_dir()
     assert (copy / run_files.MLFLOW).is_file()
 
@@ -217,9 +222,10 @@ def no_id(folder: Path) -> None:
         (damage_id, "sqlite:///{tmp}/m.db", "mlflow.json is damaged: '../../x' is no MLflow run."),
         (other_id, "sqlite:///{tmp}/m.db", "m.db has no MLflow run 00000000000000000000000000000000, which"),
         (no_id, "sqlite:///{tmp}/run/metrics.jsonl", "can't be used: file is not a database."),
+        (no_id, "", "--mlflow can't be ''."),
         (no_id, "nonsense://there", "--mlflow nonsense://there can't be used:"),
     ],
-    ids=["damaged id", "other store", "no database", "unknown scheme"],
+    ids=["damaged id", "other store", "no database", "empty", "unknown scheme"],
 )
 def test_an_mlflow_that_cannot_be_used_is_said_before_training(
     prepare: Callable[[Path], None], uri: str, words: str, copy: Path, tmp_path: Path

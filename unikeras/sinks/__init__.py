@@ -48,7 +48,7 @@ def choose(options: Mapping[str, Any]) -> tuple[list[Wanted], dict[str, Any]]:
     Raises:
         SettingsError: what a sink needs is not installed.
     """
-    wanted = [Wanted(name, value) for name, value in options.items() if name in KINDS and value]
+    wanted = [Wanted(name, value) for name, value in options.items() if name in KINDS and value not in (None, False)]
     for sink in wanted:
         _require_installed(KINDS[sink.name], sink.name)
     return wanted, {name: value for name, value in options.items() if name not in KINDS}

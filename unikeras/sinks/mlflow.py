@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unikeras.run import Run
     from unikeras.settings import Settings
 
+ALLOWED = "Allowed: sqlite:///FILE.db, or the address of an MLflow server that runs, as http://localhost:5000."
 EXPERIMENT = "unikeras"
 MOST_AT_ONCE = 1000  # metrics in a request: MLflow's limit
 # Read by MLflow when it is imported or used. A server that is gone must not hold up the training for half an hour.
@@ -43,7 +44,9 @@ class MLflow(base.Sink):
 
     settled: ClassVar[bool] = True
 
-    def __init__(self, uri: str, folder: Path, settings: Settings) -> None:
+    def __init__(self, uri: Any, folder: Path, settings: Settings) -> None:
+        if not isinstance(uri, str) or not uri.strip():
+            raise SettingsError(f"--mlflow can't be {uri!r}.", cure=ALLOWED)
         self.uri, self.folder, self.settings = uri, folder, settings
         _require_sqlite(uri)
         self.client = _client(uri)
@@ -141,7 +144,7 @@ def _client(uri: str) -> Any:
     except Exception as error:  # noqa: BLE001 - MLflow raises what its stores raise
         raise SettingsError(
             f"--mlflow {uri} can't be used: {_first_line(error)}",
-            cure="Allowed: sqlite:///FILE.db, or the address of an MLflow server that runs, as http://localhost:5000.",
+            cure=ALLOWED,
         ) from None
     return client
 

@@ -90,14 +90,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of a database of MLflow, which takes seconds to make."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 @pytest.mark.filterwarnings("default")  # MLflow's own
-def test_both_have_what_the_run_measured(backend: str, tmp_path: Path) -> None:
-    folder, uri = tmp_path / "run", f"sqlite:///{tmp_path}/mlflow.db"
+def test_both_have_what_the_run_measured(backend: str, store: str, tmp_path: Path) -> None:
+    folder, uri = tmp_path / "run", store
     answer = train(folder, "--tensorboard", "--mlflow", uri, "--json", backend=backend)
     assert answer.code == 0, answer
     assert len(answer.json["runs"]) == 1, "standard output is JSON alone"
@@ -115,8 +121,8 @@ def test_both_have_what_the_run_measured(backend: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("default")
-def test_after_a_kill_and_a_resume_each_step_is_there_once(tmp_path: Path) -> None:
-    folder, uri = tmp_path / "run", f"sqlite:///{tmp_path}/mlflow.db"
+def test_after_a_kill_and_a_resume_each_step_is_there_once(store: str, tmp_path: Path) -> None:
+    folder, uri = tmp_path / "run", store
     tracked = ("--tensorboard", "--mlflow", uri)
     answer = train(folder, *tracked, faults="kill:step:12")
     assert answer.code == 1, answer
@@ -189,12 +195,12 @@ def test_the_extras_are_what_the_sinks_need() -> None:
         assert named == {distributions.get(package, package) for package in kind.packages}
 
 
-def test_neither_imports_a_framework_nor_asks_the_network(copy: Path, tmp_path: Path) -> None:
+def test_neither_imports_a_framework_nor_asks_the_network(copy: Path, store: str) -> None:
     code = f"""
 import sys, unikeras
 asked = []
 sys.addaudithook(lambda event, details: asked.append(details) if event in ("socket.connect", "socket.getaddrinfo") else None)
-run = unikeras.resume({str(copy)!r}, tensorboard=True, mlflow="sqlite:///{tmp_path}/mlflow.db")
+run = unikeras.resume({str(copy)!r}, tensorboard=True, mlflow={store!r})
 print(run.result["epochs"], sorted(name for name in ("torch", "tensorflow", "keras", "jax") if sys.modules.get(name, 0) != 0))
 print(asked)
 """
@@ -219,19 +225,19 @@ def no_id(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "uri", "words"),
     [
-        (damage_id, "sqlite:///{tmp}/m.db", "mlflow.json is damaged: '../../x' is no MLflow run."),
-        (other_id, "sqlite:///{tmp}/m.db", "m.db has no MLflow run 00000000000000000000000000000000, which"),
-        (no_id, "sqlite:///{tmp}/run/metrics.jsonl", "can't be used: file is not a database."),
+        (damage_id, "{store}", "mlflow.json is damaged: '../../x' is no MLflow run."),
+        (other_id, "{store}", "mlflow.db has no MLflow run 00000000000000000000000000000000, which"),
+        (no_id, "sqlite:///{run}/metrics.jsonl", "can't be used: file is not a database."),
         (no_id, "", "--mlflow can't be ''."),
         (no_id, "nonsense://there", "--mlflow nonsense://there can't be used:"),
     ],
     ids=["damaged id", "other store", "no database", "empty", "unknown scheme"],
 )
 def test_an_mlflow_that_cannot_be_used_is_said_before_training(
-    prepare: Callable[[Path], None], uri: str, words: str, copy: Path, tmp_path: Path
+    prepare: Callable[[Path], None], uri: str, words: str, copy: Path, store: str
 ) -> None:
     prepare(copy)
-    answer = unikeras("resume", copy, "--mlflow", uri.format(tmp=tmp_path), "--epochs", 3)
+    answer = unikeras("resume", copy, "--mlflow", uri.format(store=store, run=copy), "--epochs", 3)
     assert answer.code == 2, answer
     assert words in answer.err
     assert "Traceback" not in answer.err

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from unikeras.cli.options import PLACES, debug_option, display, given, json_option, options_of, quiet_option
+from unikeras.cli.options import PLACES, config_option, debug_option, display, given, json_option, options_of, quiet_option
 from unikeras.printing import console, print_json, print_table
 from unikeras.settings import FIELDS, resolve
 
@@ -23,9 +23,7 @@ RESULT_KEYS = (
 
 @click.command()
 @options_of(*FIELDS)
-@click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
-)
+@config_option
 @json_option
 @quiet_option
 @debug_option

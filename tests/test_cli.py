@@ -32,6 +32,7 @@ COMMANDS = [
     ["bench"],
     ["config"],
     ["config", "show"],
+    ["doctor"],
 ]
 HEAVY = "{'keras', 'torch', 'tensorflow', 'jax', 'sklearn'}"
 

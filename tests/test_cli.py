@@ -30,6 +30,7 @@ COMMANDS = [
     ["models", "list"],
     ["models", "summary"],
     ["bench"],
+    ["compare"],
     ["config"],
     ["config", "show"],
     ["doctor"],

@@ -34,6 +34,7 @@ COMMANDS = [
     ["config"],
     ["config", "show"],
     ["doctor"],
+    ["init"],
 ]
 HEAVY = "{'keras', 'torch', 'tensorflow', 'jax', 'sklearn'}"
 

@@ -72,11 +72,11 @@ def test_the_test_counts_what_two_real_runs_predict(trained: dict[str, Path]) ->
 @pytest.mark.parametrize(
     ("only_first", "only_second", "p", "words"),
     [
-        (1, 9, 22 / 1024, "more than chance (p = 0.021; of 100 images only A gets 1 right, only B 9)"),
-        (6, 4, 772 / 1024, "no more than chance (p = 0.75; of 100 images only A gets 6 right, only B 4)"),
-        (0, 5, 2 / 32, "no more than chance (p = 0.062; "),
-        (0, 0, 1.0, "no more than chance (p = 1; "),
-        (60, 0, 2 / 2**60, "more than chance (p < 0.0001; "),
+        (1, 9, 22 / 1024, "more than chance (p = 0.021)\n       of 100 images only A gets 1 right, only B 9\n"),
+        (6, 4, 772 / 1024, "no more than chance (p = 0.75)\n       of 100 images only A gets 6 right, only B 4\n"),
+        (0, 5, 2 / 32, "no more than chance (p = 0.062)"),
+        (0, 0, 1.0, "no more than chance (p = 1)"),
+        (60, 0, 2 / 2**60, "more than chance (p < 0.0001)"),
     ],
 )
 def test_planted_predictions_give_the_known_p(

@@ -30,7 +30,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         console.print()
         for pair in result["pairs"]:
             console.print(_words(pair, result), soft_wrap=True)
-        console.print(Text(_method(len(result["pairs"])), style="dim"), soft_wrap=True)
+        # Lines of a terminal end with a word, those of a file where the text does.
+        console.print(Text(f"\n{_method(len(result['pairs']))}", style="dim"), soft_wrap=not console.is_terminal)
 
 
 def _table(result: dict[str, Any]) -> Table:
@@ -68,7 +69,8 @@ def _words(pair: dict[str, Any], result: dict[str, Any]) -> Text:
     difference = f"{100 * (accuracies[first] - accuracies[second]):+.2f} points".replace("-", "−")
     verdict, style = ("more than chance", "bold green") if pair["more_than_chance"] else ("no more than chance", "yellow")
     counts = f"of {pair['images']:,} images only {first} gets {pair['only_first']:,} right, only {second} {pair['only_second']:,}"
-    return Text.assemble((f"{first} − {second}: ", "bold"), f"{difference}, ", (verdict, style), f" ({p_value(pair)}; {counts})")
+    words = Text.assemble((f"{first} − {second}: ", "bold"), f"{difference}, ", (verdict, style), f" ({p_value(pair)})")
+    return words.append(f"\n       {counts}", style="dim")
 
 
 def p_value(pair: dict[str, Any]) -> str:

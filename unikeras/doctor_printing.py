@@ -22,7 +22,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         if trial["state"] != "works":
             _print_trouble(trial, console)
     for problem in result["problems"]:
-        console.print(Text.assemble(("\nnote: ", "yellow"), problem["text"]), soft_wrap=True)
+        # Lines of a terminal end with a word, those of a file where the text does; a command stays in one to be copied.
+        console.print(Text.assemble(("\nnote: ", "yellow"), problem["text"]), soft_wrap=not console.is_terminal)
         console.print(Text(f"  {problem['cure']}"), soft_wrap=True)
     console.print(_conclusion(result), soft_wrap=True)
 

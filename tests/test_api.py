@@ -27,6 +27,7 @@ def test_exported_names() -> None:
         "UnikerasError",
         "WorkerError",
         "check",
+        "compare",
         "evaluate",
         "load_run",
         "predict",

@@ -30,6 +30,11 @@ COMMANDS = [
     ["models", "list"],
     ["models", "summary"],
     ["bench"],
+    ["compare"],
+    ["config"],
+    ["config", "show"],
+    ["doctor"],
+    ["init"],
 ]
 HEAVY = "{'keras', 'torch', 'tensorflow', 'jax', 'sklearn'}"
 
@@ -70,6 +75,27 @@ sys.exit(f"imported {{found}}" if found else 0)
 def test_train_has_an_option_for_every_setting() -> None:
     text = unikeras("train", "--help").out
     assert [name for name in FIELDS if as_option(name) not in text] == []
+
+
+def test_config_show_says_where_each_value_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("epochs: 2\nbatch-size: 8\nseed: 5\n")
+    command = ("config", "show", "--config", "c.yaml", "--batch-size", 16)
+    environment = {"UNIKERAS_SEED": "7", "UNIKERAS_THREADS": ""}
+    settings = unikeras(*command, "--json", cwd=tmp_path, **environment).json["settings"]
+    assert list(settings) == list(FIELDS)
+    assert settings["epochs"] == {"value": 2, "origin": "file", "source": "epochs in c.yaml"}
+    assert settings["seed"] == {"value": 7, "origin": "environment", "source": "UNIKERAS_SEED"}
+    assert settings["batch_size"] == {"value": 16, "origin": "option", "source": "--batch-size"}
+    assert settings["threads"] == {"value": None, "origin": "default", "source": ""}
+    lines = [line.split() for line in unikeras(*command, cwd=tmp_path, **environment).out.splitlines()]
+    assert ["epochs", "2", "epochs", "in", "c.yaml"] in lines
+    assert ["optimizer", "adam", "default"] in lines
+
+
+def test_config_show_refuses_what_train_refuses(tmp_path: Path) -> None:
+    answer = unikeras("config", "show", "--epochs", 0, "--json")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--epochs can't be '0'." in answer.err
 
 
 @pytest.fixture(scope="module")

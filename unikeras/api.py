@@ -1,4 +1,4 @@
-"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`."""
+"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `compare`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from unikeras.checking.result import CheckResult
 
-__all__ = ["Run", "check", "evaluate", "load_run", "predict", "resume", "train"]
+__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -175,6 +175,27 @@ def check(
     if page is not None:
         files.write_check(result, page)
     return result
+
+
+def compare(*runs: Run | str | Path, test: bool = False, quiet: bool = False) -> dict[str, Any]:
+    """What differs between finished runs, and what came out.
+
+    Args:
+        *runs: Two or more runs or their folders.
+        test: Also test whether their accuracies differ by more than chance (McNemar's exact test on the same test images).
+        quiet: Print nothing.
+
+    Returns:
+        {"runs", "settings", "circumstances", "results", "speed", "pairs"}: lists are in the order of the runs; `pairs` is None
+        without `test`, otherwise it has a `p_corrected` and `more_than_chance` for every two runs.
+
+    Raises:
+        UnikerasError: a run can't be read; a DataError if runs of different data are to be tested.
+    """
+    from unikeras import compare_command, progress
+
+    places = resolve({}) if test else None
+    return compare_command.compare([_as_run(run) for run in runs], progress.make_display(quiet, json=False), places)
 
 
 def _as_run(run: Run | str | Path) -> Run:

@@ -170,6 +170,14 @@ class Block(Event):
 
 
 @dataclasses.dataclass(frozen=True)
+class Reached(Event):
+    """The trial of a backend has come through a stage (import, build or steps), which took so many seconds."""
+
+    stage: str
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Finished(Event):
     """The job is done; `result` is what its function returned."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from unikeras import backends, history, model_files, model_warnings, predictions, provenance, run, training, weights
+from unikeras import backends, history, model_files, model_warnings, predictions, provenance, run, training, trial, weights
 from unikeras.backends.base import Backend
 from unikeras.bench import contender
 from unikeras.checking import measure as check_measure
@@ -122,6 +122,7 @@ def summarize(emit: Emit, model: str, input_shape: list[int], num_classes: int) 
 
 JOBS: dict[str, Callable[..., Any]] = {
     **{job.__name__: job for job in (train, evaluate, predict, predict_test, prepare, inspect, summarize)},
+    "attempt": trial.attempt,
     "bench": contender.contend,
     "check_reference": check_reference.make,
     "check_measure": check_measure.measure,

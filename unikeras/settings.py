@@ -109,10 +109,27 @@ ANNOTATIONS = typing.get_type_hints(Settings, include_extras=True)
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Values of one source, and how a message names one of its keys."""
+    """Values of one source (file, environment or option), and how a message names one of its keys."""
 
+    kind: str
     values: Mapping[str, Any]
     spell: typing.Callable[[str], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a setting's value comes from.
+
+    Attributes:
+        kind: default, file, environment or option.
+        spelling: How a message names it there, such as `UNIKERAS_SEED`; empty for a default.
+    """
+
+    kind: str
+    spelling: str
+
+
+DEFAULT = Origin("default", "")
 
 
 def as_option(name: str) -> str:
@@ -136,19 +153,29 @@ def resolve(
     Raises:
         SettingsError: a name is unknown, or a value is not allowed.
     """
+    return resolve_with_origins(options, config, environment, spell)[0]
+
+
+def resolve_with_origins(
+    options: Mapping[str, Any],
+    config: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    spell: typing.Callable[[str], str] = as_option,
+) -> tuple[Settings, dict[str, Origin]]:
+    """What `resolve` returns, and for every setting where its value comes from."""
     sources = [
-        Source(_read_config(config) if config else {}, lambda name: f"{name} in {config}"),
-        Source(_read_environment(environment), lambda name: PREFIX + name.upper()),
-        Source(options, spell),
+        Source("file", _read_config(config) if config else {}, lambda name: f"{name} in {config}"),
+        Source("environment", _read_environment(environment), lambda name: PREFIX + name.upper()),
+        Source("option", options, spell),
     ]
     values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    origins = dict.fromkeys(FIELDS, DEFAULT)
     for source in sources:
         for name, value in source.values.items():
             if name not in FIELDS:
                 raise SettingsError(f"Unknown setting {source.spell(name)}.", cure=nearest(name, FIELDS))
-            values[name], origin[name] = value, source.spell(name)
-    return validate(values, origin)
+            values[name], origins[name] = value, Origin(source.kind, source.spell(name))
+    return validate(values, {name: origins[name].spelling for name in values}), origins
 
 
 def validate(values: Mapping[str, Any], origin: Mapping[str, str]) -> Settings:

@@ -37,7 +37,17 @@ class BackendInfo:
 
     @property
     def installed(self) -> bool:
-        return all(importlib.util.find_spec(package) for package in self.packages)
+        return not self.missing
+
+    @property
+    def missing(self) -> list[str]:
+        """Packages that it needs and that are not installed here."""
+        return [package for package in self.packages if not importlib.util.find_spec(package)]
+
+    @property
+    def cure(self) -> str:
+        """What installs them."""
+        return f"pip install {' '.join(self.missing)}"
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -72,11 +82,7 @@ def _find(name: str) -> BackendInfo:
         raise BackendError(f"Unknown backend {name!r}.", cure=nearest(name, [*BACKENDS, "all"]))
     info = BACKENDS[name]
     if not info.installed:
-        missing = [package for package in info.packages if not importlib.util.find_spec(package)]
-        raise BackendError(
-            f"Backend {name!r} needs {' and '.join(missing)}, which is not installed here.",
-            cure=f"pip install {' '.join(missing)}",
-        )
+        raise BackendError(f"Backend {name!r} needs {' and '.join(info.missing)}, which is not installed here.", cure=info.cure)
     return info
 
 

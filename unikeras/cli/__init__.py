@@ -7,7 +7,19 @@ import sys
 import rich_click as click
 
 from unikeras import __version__
-from unikeras.cli import benchmarks, checks, completion, datasets, models, options, runs
+from unikeras.cli import (
+    benchmarks,
+    checks,
+    comparisons,
+    completion,
+    configuration,
+    datasets,
+    doctor,
+    models,
+    options,
+    projects,
+    runs,
+)
 from unikeras.cli.groups import Group
 from unikeras.errors import UnikerasError
 from unikeras.printing import print_error
@@ -24,7 +36,8 @@ def cli() -> None:
 
 
 TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict)
-for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models, completion.completion):
+AROUND = (projects.init, comparisons.compare, configuration.config, doctor.doctor, completion.completion)
+for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models, *AROUND):
     cli.add_command(_command)
 completion.attach(cli)
 

@@ -51,6 +51,9 @@ def sink_options(command: Command) -> Command:
     return command
 
 
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
+)
 json_option = click.option("--json", is_flag=True, help="Print one JSON object on standard output, and nothing else there.")
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 

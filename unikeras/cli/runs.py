@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from unikeras import sinks
-from unikeras.cli.options import PLACES, debug_option, display, given, json_option, options_of, quiet_option, sink_options
+from unikeras.cli.options import (
+    PLACES,
+    config_option,
+    debug_option,
+    display,
+    given,
+    json_option,
+    options_of,
+    quiet_option,
+    sink_options,
+)  # fmt: skip
 from unikeras.printing import console, print_json, print_table
 from unikeras.settings import FIELDS, resolve
 
@@ -24,9 +34,7 @@ RESULT_KEYS = (
 
 @click.command()
 @options_of(*FIELDS)
-@click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
-)
+@config_option
 @sink_options
 @json_option
 @quiet_option

@@ -7,7 +7,7 @@ import sys
 import rich_click as click
 
 from unikeras import __version__
-from unikeras.cli import benchmarks, checks, datasets, models, options, runs
+from unikeras.cli import benchmarks, checks, datasets, exports, models, options, runs
 from unikeras.cli.groups import Group
 from unikeras.errors import UnikerasError
 from unikeras.printing import print_error
@@ -23,7 +23,7 @@ def cli() -> None:
     """Write a model once in Keras 3; train it on any backend; prove that the backends agree."""
 
 
-TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict)
+TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, exports.export)
 for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models):
     cli.add_command(_command)
 

@@ -93,6 +93,15 @@ def test_an_export_predicts_as_its_run(trained_on: str, name: str, exported: Any
             assert left["probability"] == pytest.approx(right["probability"], abs=1e-4)
 
 
+def test_a_run_is_no_export_whatever_lies_beside_it(tmp_path: Path) -> None:
+    for name in ("run", "run.onnx"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("")
+        (tmp_path / f"{name}.json").write_text("{}")
+        assert not sidecar.is_exported(tmp_path / name)
+        assert sidecar.is_exported(tmp_path / f"{name}.json")
+
+
 @pytest.mark.parametrize("name", ["onnx", "litert"])
 def test_prediction_needs_no_framework(name: str, exported: Any, images: Path, tmp_path: Path) -> None:
     """Modules that refuse to be imported stand before the frameworks."""
@@ -124,6 +133,7 @@ def test_a_wrong_export_is_found_and_kept_under_a_bad_name(tmp_path: Path, image
 
 
 def test_without_its_dataset_an_export_is_verified_on_random_images(tmp_path: Path) -> None:
+    """Of float32 data, which torch's backends once normalised in place, so that the second evaluation saw other images."""
     rng = np.random.default_rng(0)
     arrays = {f"x_{split}": rng.normal(3, 2, (count, 5)).astype(np.float32) for split, count in (("train", 40), ("test", 20))}
     labels = {f"y_{split}": rng.integers(0, 3, count) for split, count in (("train", 40), ("test", 20))}

@@ -75,9 +75,16 @@ def commit(made: Path, path: Path, described: dict[str, Any]) -> None:
 
 
 def keep_bad(made: Path, path: Path) -> Path:
-    """Keeps an export that is wrong, under a name that says so and without a sidecar; an earlier one of that name goes."""
+    """Keeps an export that is wrong, under a name that says so and without a sidecar; an earlier one of that name goes.
+
+    Raises:
+        SettingsError: the path can't be written.
+    """
     bad = path.with_name(f"{path.stem}.bad{path.suffix}")
-    _move(made, bad)
+    try:
+        _move(made, bad)
+    except OSError as error:
+        raise _unwritable(bad, error) from None
     return bad
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from unikeras import shapes
 from unikeras.errors import ExportedFileError
 from unikeras.exporting.formats import FORMATS
+from unikeras.run import CONFIG
 
 VERSION = 1  # of the sidecar; a higher number means a newer unikeras
 SHAPE = {
@@ -31,6 +32,8 @@ def path_of(file: Path) -> Path:
 
 def is_exported(path: Path) -> bool:
     """Whether a path that may name a run is meant as an exported file, be it there or not."""
+    if (path / CONFIG).is_file():  # what lies beside a run's folder says nothing
+        return False
     named_so = path.suffix in {one.suffix for one in FORMATS.values() if one.suffix}
     return named_so or path.is_file() or path_of(path).is_file() or (path / "saved_model.pb").is_file()
 

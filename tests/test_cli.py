@@ -21,6 +21,7 @@ COMMANDS = [
     ["runs"],
     ["evaluate"],
     ["predict"],
+    ["export"],
     ["check"],
     ["data"],
     ["data", "list"],

@@ -11,11 +11,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, check, compare, evaluate, load_run, predict, resume, train
+    from unikeras.api import Run, check, compare, evaluate, export, load_run, predict, resume, train
     from unikeras.checking.result import CheckResult
     from unikeras.errors import (
         BackendError,
         DataError,
+        ExportedFileError,
+        ExportError,
         ModelError,
         RunError,
         SettingsError,
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train"),
+    "unikeras.api": ("Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export"),
     "unikeras.checking.result": ("CheckResult",),
     "unikeras.errors": (
         "BackendError",
         "DataError",
+        "ExportedFileError",
+        "ExportError",
         "ModelError",
         "RunError",
         "SettingsError",
@@ -44,6 +48,8 @@ __all__ = [
     "BackendError",
     "CheckResult",
     "DataError",
+    "ExportedFileError",
+    "ExportError",
     "ModelError",
     "Run",
     "RunError",
@@ -53,6 +59,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "export",
     "load_run",
     "predict",
     "resume",

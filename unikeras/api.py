@@ -1,4 +1,4 @@
-"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `compare`."""
+"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `compare`, `export`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from unikeras.checking.result import CheckResult
 
-__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train"]
+__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -101,7 +101,7 @@ def predict(
     """The most probable classes of images.
 
     Args:
-        run: The run or its folder.
+        run: The run or its folder, or an exported file.
         images: Image files, or an array B×input_shape in the type and range of the training data (0 to 255 for images).
         backend: Where to predict; the run's own backend if not given.
         top: Classes per image.
@@ -109,7 +109,7 @@ def predict(
     Returns:
         For each image {"image": its name, "classes": [{"name", "probability"}, …]}, the most probable class first.
     """
-    from unikeras import commands, progress
+    from unikeras import export_command, progress
 
     display = progress.make_display(quiet=True, json=False)
     with tempfile.TemporaryDirectory(prefix="unikeras-") as folder:
@@ -121,9 +121,30 @@ def predict(
             array_file = Path(folder) / "array.npy"
             np.save(array_file, np.asarray(images), allow_pickle=False)
             images = [array_file]
-        answer = commands.predict(_as_run(run), [Path(image) for image in images], backend, top, display)
+        answer = export_command.predict(run, [Path(image) for image in images], backend, top, display)
     predictions: list[dict[str, Any]] = answer["predictions"]
     return predictions
+
+
+def export(run: Run | str | Path, format: str, *, output: str | Path | None = None) -> dict[str, Any]:
+    """Writes a finished run as a file that other programs run, and verifies it in its own runtime.
+
+    Args:
+        run: The run or its folder.
+        format: "keras", "onnx", "saved-model", "torch" or "litert".
+        output: Where to; in the run's folder if not given.
+
+    Returns:
+        {"file", "sidecar", "format", "written_by", "verification": {"images", "source", "difference", "bound", …}}
+
+    Raises:
+        ExportError: the exporter failed, or the file does not compute what the run does.
+        UnikerasError: anything else was wrong, and nothing is written.
+    """
+    from unikeras import export_command, progress
+
+    display = progress.make_display(quiet=True, json=False)
+    return export_command.export(_as_run(run), format, None if output is None else Path(output), display)
 
 
 def check(

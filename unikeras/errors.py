@@ -73,6 +73,16 @@ class RunError(UnikerasError):
     exit_code = 2
 
 
+class ExportError(UnikerasError):
+    """An exporter failed, or an exported file does not compute what its run does."""
+
+
+class ExportedFileError(UnikerasError):
+    """An exported file, or the sidecar beside it, is missing, damaged or something else."""
+
+    exit_code = 2
+
+
 class WorkerError(UnikerasError):
     """A worker process failed or died."""
 

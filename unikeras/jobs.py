@@ -16,13 +16,13 @@ from unikeras.checking import measure as check_measure
 from unikeras.checking import reference as check_reference
 from unikeras.data import prepare as data_prepare
 from unikeras.data.dataset import Dataset, describe
-from unikeras.data.images import load_image
 from unikeras.data.locate import Request
-from unikeras.errors import DataError
 from unikeras.events import Emit, Notice, Started
+from unikeras.exporting import reference, verifying, writing
 from unikeras.factory import describe_inputs, make_backend, make_spec
 from unikeras.failures import explained
 from unikeras.faults import reach
+from unikeras.predicting import load_inputs, top_classes
 from unikeras.recorder import Recorder
 from unikeras.run import Run, load_run
 from unikeras.session import Session
@@ -69,12 +69,12 @@ def predict(emit: Emit, folder: str, backend: str, images: list[str], top: int) 
     """The `top` most probable classes of each image file (or of each row of one .npy file), on any backend."""
     finished = load_run(folder)
     expected = finished.provenance["inputs"]
-    names, inputs = _load_inputs([Path(image) for image in images], tuple(expected["shape"]), expected["dtype"])
+    names, inputs = load_inputs([Path(image) for image in images], tuple(expected["shape"]), expected["dtype"])
     model = _restore(finished, backend, emit)
     size = finished.settings.batch_size
     logits = np.concatenate([model.predict(inputs[start : start + size]) for start in range(0, len(inputs), size)])
     pairs = zip(names, logits, strict=True)
-    ranked = [{"image": name, "classes": _ranked(row, expected["class_names"], top)} for name, row in pairs]
+    ranked = [{"image": name, "classes": top_classes(row, expected["class_names"], top)} for name, row in pairs]
     return {"backend": backend, "run": folder, "predictions": ranked}
 
 
@@ -126,13 +126,17 @@ JOBS: dict[str, Callable[..., Any]] = {
     "bench": contender.contend,
     "check_reference": check_reference.make,
     "check_measure": check_measure.measure,
+    "export_write": writing.write,
+    "export_reference": reference.compute,
+    "export_verify": verifying.verify,
+    "predict_exported": verifying.predict,
 }
 
 
 def _restore(finished: Run, backend: str, emit: Emit) -> Backend:
     """A backend with the run's weights; says so where the model file is no longer that of the run."""
-    if finished.provenance["model_hash"] != model_files.fingerprint(model_files.locate(finished.settings.model)):
-        emit(Notice(f"The model file {finished.settings.model} has changed since the run was trained."))
+    for warning in model_warnings.changed(finished):
+        emit(Notice(warning))
     model = make_backend(finished.settings, backend, finished.provenance["inputs"])
     model.load_weights(finished.weights())
     return model
@@ -186,31 +190,6 @@ def _save_model(backend: Backend, path: Path, emit: Emit) -> None:
         path.unlink(missing_ok=True)
         reason = " ".join(str(error).split())[:300]
         emit(Notice(f"Keras could not write {path.name} ({type(error).__name__}: {reason}); weights.safetensors is complete."))
-
-
-def _load_inputs(paths: list[Path], shape: tuple[int, ...], dtype: str) -> tuple[list[str], np.ndarray]:
-    """Names and inputs of what is to be predicted: images, or the rows of one .npy file."""
-    expected = "×".join(map(str, shape))
-    if len(paths) == 1 and paths[0].suffix == ".npy":
-        try:
-            array = np.load(paths[0], allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{paths[0]} can't be read: {error}.", cure="Save the array with numpy.save.") from None
-        if array.shape[1:] != shape:
-            received = "×".join(map(str, array.shape[1:]))
-            raise DataError(f"{paths[0]} has samples of shape {received}.", cure=f"The run's model takes {expected}.")
-        return [f"{paths[0].name}[{index}]" for index in range(len(array))], array.astype(dtype)
-    if len(shape) != 3:
-        raise DataError(f"The run's model takes arrays of shape {expected}, not images.", cure="Give one .npy file of them.")
-    images = [load_image(path, *shape) for path in paths]
-    return [str(path) for path in paths], np.stack(images)
-
-
-def _ranked(logits: np.ndarray, class_names: list[str], top: int) -> list[dict[str, Any]]:
-    exponentials = np.exp((logits - logits.max()).astype(np.float64))
-    probabilities = exponentials / exponentials.sum()
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"name": class_names[index], "probability": float(probabilities[index])} for index in order]
 
 
 def _output_shape(layer: Any) -> list[int | None] | None:

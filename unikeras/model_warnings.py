@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from unikeras import model_files
 from unikeras.backends.base import Backend, are_probabilities
+from unikeras.run import Run
 
 SAMPLES = 4
+
+
+def changed(finished: Run) -> list[str]:
+    """A warning, if the model file is no longer that of the run."""
+    model = finished.settings.model
+    same = finished.provenance["model_hash"] == model_files.fingerprint(model_files.locate(model))
+    return [] if same else [f"The model file {model} has changed since the run was trained."]
 
 
 def softmax(backend: Backend) -> list[str]:

@@ -64,7 +64,7 @@ class TensorFlowSteps(base.Backend):
         self._gradients = tf.function(self._differentiate, input_signature=[inputs, labels])
         self._apply = tf.function(self._apply_graph)
         self._evaluate = tf.function(self._evaluate_graph, input_signature=[inputs, labels])
-        self._predict = tf.function(self._logits, input_signature=[inputs])
+        self._predict = tf.function(self.logits, input_signature=[inputs])
 
     @abc.abstractmethod
     def build_model(self) -> None:
@@ -172,10 +172,11 @@ class TensorFlowSteps(base.Backend):
         self.constrain()
 
     def _evaluate_graph(self, inputs: tf.Tensor, labels: tf.Tensor) -> None:
-        logits = self._logits(inputs)
+        logits = self.logits(inputs)
         self._add(self.loss(labels, logits) + self.penalty(), logits, labels)
 
-    def _logits(self, inputs: tf.Tensor) -> tf.Tensor:
+    def logits(self, inputs: tf.Tensor) -> tf.Tensor:
+        """From samples as they come in: what `predict` computes."""
         return tf.cast(self.forward(self._normalized(inputs), training=False), self.dtype)
 
     def _normalized(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -169,7 +169,7 @@ class TorchSteps(base.Backend):
 
     def to_device(self, inputs: np.ndarray) -> torch.Tensor:
         """Normalised inputs; they cross to the device in their own type, which is a quarter of the bytes for uint8."""
-        scaled = torch.from_numpy(inputs).to(DEVICE).to(self.dtype).mul_(self.scale)
+        scaled = torch.from_numpy(inputs).to(DEVICE).to(self.dtype, copy=True).mul_(self.scale)  # the caller's array stays
         return scaled if self.offset is None else scaled.add_(self.offset)
 
     def _choose_loss(self) -> Callable[[torch.Tensor, torch.Tensor], Any]:

@@ -117,10 +117,10 @@ def evaluate(run: str, backend: str | None, json: bool, **options: str | None) -
 @json_option
 @debug_option
 def predict(run: str, images: tuple[str, ...], backend: str | None, top: int, json: bool) -> None:
-    """The most probable classes of image files, or of the rows of one .npy file."""
-    from unikeras import commands
+    """The most probable classes of image files, or of the rows of one .npy file. RUN may be an exported file, too."""
+    from unikeras import export_command
 
-    answer = commands.predict(_load_run(run), [Path(image) for image in images], backend, top, display(json, quiet=True))
+    answer = export_command.predict(run, [Path(image) for image in images], backend, top, display(json, quiet=True))
     if json:
         return print_json(answer)
     from rich.markup import escape

@@ -17,7 +17,7 @@ from unikeras.backends import BackendInfo
 from unikeras.data import locate
 from unikeras.errors import BackendError, ModelError, RunError, UnikerasError
 from unikeras.events import Event, Job, Started
-from unikeras.interruption import Interruption
+from unikeras.interruption import Interruption, StopSwitch
 from unikeras.launcher import child_environment, run_job
 from unikeras.progress import Display, run_shown
 from unikeras.run import Run
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from unikeras.predictions import Predictions
 
 
-def train(settings: Settings, display: Display) -> list[Run]:
+def train(settings: Settings, display: Display, stop: StopSwitch | None = None) -> list[Run]:
     """Trains one run per backend, one after the other, from the same start; a run that is in its folder already goes on.
+
+    Args:
+        stop: By which another thread may stop it.
 
     Raises:
         UnikerasError: anything was wrong; runs that had finished before stay.
@@ -49,7 +52,7 @@ def train(settings: Settings, display: Display) -> list[Run]:
     starts: dict[str, Started] = {}
     try:
         return [
-            _train_one(dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts)
+            _train_one(dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts, stop)
             for info in chosen
         ]
     except Interruption as interruption:
@@ -141,7 +144,13 @@ def request_of(settings: Settings) -> locate.Request:
 
 
 def _train_one(
-    settings: Settings, info: BackendInfo, folder: Path, dataset: Path, display: Display, starts: dict[str, Started]
+    settings: Settings,
+    info: BackendInfo,
+    folder: Path,
+    dataset: Path,
+    display: Display,
+    starts: dict[str, Started],
+    stop: StopSwitch | None,
 ) -> Run:
     def on_event(event: Event) -> None:
         if isinstance(event, Started):
@@ -156,7 +165,7 @@ def _train_one(
         elif not resumption.has_more_to_do(folder, settings, display.on_event):
             return run.load_run(folder)
         arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset)}
-        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event)
+        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event, stop)
         try:
             with run_shown(display, info.name, settings):
                 supervisor.run(Job("train", arguments), child_environment(info, settings.threads))

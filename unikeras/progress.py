@@ -38,6 +38,15 @@ class Display:
     def bench_progress(self, stage: str) -> None:
         """A benchmark has come to its next stage, in words."""
 
+    def begin_tune(self, trials: int) -> None:
+        """A search of so many trials is about to start."""
+
+    def tune_progress(self, done: float, text: str) -> None:
+        """So many of a search's trials are done; `text` says what is under way."""
+
+    def tune_line(self, text: str) -> None:
+        """Something has happened in a search."""
+
     def end_run(self) -> None:
         """The worker is gone, whether it succeeded or not."""
 
@@ -72,6 +81,9 @@ class Lines(Display):
 
     def bench_progress(self, stage: str) -> None:
         self.line(stage)
+
+    def tune_line(self, text: str) -> None:
+        self.line(text)
 
     def line(self, text: str) -> None:
         """Prints a line as it is, without wrapping."""
@@ -115,6 +127,13 @@ class Live(Lines):
     def bench_progress(self, stage: str) -> None:
         if self.bar is not None:
             self.bar.update(self.task, advance=1, description=f"[bold]bench[/] {stage}")
+
+    def begin_tune(self, trials: int) -> None:
+        self._open("[bold]tune[/]")
+        self._update(total=trials, completed=0)
+
+    def tune_progress(self, done: float, text: str) -> None:
+        self._update(completed=done, description=f"[bold]tune[/] {text}")
 
     def end_run(self) -> None:
         if self.bar is not None:

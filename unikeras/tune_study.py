@@ -1,0 +1,266 @@
+"""The books of a search: an Optuna study in an SQLite file, and beside it what is searched.
+
+Only here is Optuna imported. Each trial's settings are drawn by a sampler whose seed follows from the search's and the trial's
+number, from the trials before it: so a search that is interrupted and goes on draws what an unbroken one would have drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.util
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unikeras import resumption, run
+from unikeras.errors import BackendError, RunError, SettingsError
+from unikeras.settings import Settings, as_option
+from unikeras.tune_request import Request, best_command
+from unikeras.tune_result import Trial, TuneResult, best_of
+from unikeras.tune_space import Choice, Range, combinations, key_of
+
+SEARCH = "tune.json"  # what is searched; its presence means that the folder is a search's
+DATABASE = "study.db"
+TRIALS = "trials"  # a run folder for each
+FORMAT = 1
+NEEDED = 4  # complete trials, for importances to mean anything
+ATTEMPTS = 20  # to draw settings that have not been tried
+MAY_CHANGE = resumption.MAY_CHANGE - {"backend", "epochs"}
+CURE = "Go on with the same search, or choose another --output for a new one."
+
+
+def require_installed() -> None:
+    """Says what is missing before any work.
+
+    Raises:
+        BackendError: Optuna is not installed.
+    """
+    missing = [name for name in ("optuna", "sqlalchemy") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BackendError(f"unikeras tune needs {' and '.join(missing)}.", cure="pip install 'unikeras[tune]'")
+
+
+def claim(folder: Path, request: Request) -> None:
+    """Makes a folder that of a search, or finds it to be that of this one. Its lock must be held.
+
+    Raises:
+        RunError: it holds something else, or can't be written.
+        SettingsError: it holds another search.
+    """
+    file, now = folder / SEARCH, _description(request)
+    if file.is_file():
+        return _require_same(folder, run.read_json(file, {"format": int, "settings": dict, "search": dict}), now)
+    strange = [path.name for path in folder.iterdir() if path.name != run.LOCK and path.suffix != ".partial"]
+    if strange:
+        raise RunError(f"{folder} holds files already, and they are no search.", cure="Choose another --output.")
+    return run.write_json(file, now)
+
+
+class Study:
+    """The trials of a search. It is used by one thread.
+
+    Args:
+        folder: The search's.
+    """
+
+    def __init__(self, folder: Path, request: Request) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what there is to say is said by the search itself
+        self.folder, self.request = folder, request
+        self.study = optuna.create_study(
+            storage=optuna.storages.RDBStorage(f"sqlite:///{(folder / DATABASE).absolute()}"),
+            study_name="unikeras",
+            direction=request.direction,
+            pruner=optuna.pruners.MedianPruner(),
+            load_if_exists=True,
+        )
+        self.distributions = {space.name: _distribution(space) for space in request.spaces}
+
+    def unfinished(self) -> list[int]:
+        """Numbers of the trials that an earlier command left under way. Whoever holds the search's lock may go on with them."""
+        return [trial.number for trial in self.trials() if trial.state == "unfinished"]
+
+    def start(self) -> int | None:
+        """Number of a new trial, with settings that have not been tried; None if all have been."""
+        values = self._draw()
+        if values is None:
+            return None
+        self.study.enqueue_trial(values)
+        number: int = self.study.ask(self.distributions).number + 1
+        return number
+
+    def settings(self, number: int) -> Settings:
+        """The settings of a trial, with its folder as output."""
+        trial = self._trial(number)
+        values = {name: trial._suggest(name, distribution) for name, distribution in self.distributions.items()}
+        return dataclasses.replace(self.request.settings, **values, output=self.run_folder(number))
+
+    def run_folder(self, number: int) -> Path:
+        """The folder of a trial's run."""
+        return self.folder / TRIALS / f"{number:04d}"
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Notes down the metric after an epoch; whether the trial is worse than the median of those that got there."""
+        trial = self._trial(number)
+        if epoch not in self.study.get_trials(deepcopy=False)[number - 1].intermediate_values:
+            trial.report(value, epoch)
+        return self.request.prune and trial.should_prune()
+
+    def complete(self, number: int, value: float) -> None:
+        """A trial has come to its end."""
+        self.study.tell(number - 1, value)
+
+    def prune(self, number: int) -> None:
+        """A trial is given up."""
+        import optuna
+
+        self.study.tell(number - 1, state=optuna.trial.TrialState.PRUNED)
+
+    def fail(self, number: int, reason: str) -> None:
+        """A trial has come to nothing."""
+        import optuna
+
+        self._trial(number).set_user_attr("reason", reason)
+        self.study.tell(number - 1, state=optuna.trial.TrialState.FAIL)
+
+    def trials(self) -> list[Trial]:
+        """All of them, in the order in which they were started."""
+        states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+        return [
+            Trial(
+                number=trial.number + 1,
+                state=states.get(trial.state.name, "unfinished"),
+                settings={name: trial.params[name] for name in self.distributions if name in trial.params},
+                value=trial.value if trial.state.name == "COMPLETE" else None,
+                curve=sorted((epoch, value) for epoch, value in trial.intermediate_values.items() if math.isfinite(value)),
+                reason=trial.user_attrs.get("reason", ""),
+                run=str(self.run_folder(trial.number + 1)),
+            )
+            for trial in self.study.get_trials(deepcopy=False)
+        ]
+
+    def best(self) -> Trial | None:
+        """The best of the complete trials."""
+        return best_of(self.trials(), self.request.direction)
+
+    def result(self) -> TuneResult:
+        """All that there is to say."""
+        trials, request, best = self.trials(), self.request, self.best()
+        return TuneResult(
+            output=str(self.folder),
+            metric=request.metric,
+            direction=request.direction,
+            searched=_searched(request),
+            base={name: value for name, value in request.settings.to_dict().items() if name not in self.distributions},
+            trials=trials,
+            best=best,
+            command=best_command(dataclasses.replace(request.settings, **best.settings)) if best else "",
+            importances=self._importances(trials),
+        )
+
+    def _trial(self, number: int) -> Any:
+        """A trial to work on, whichever command has started it."""
+        import optuna
+
+        return optuna.trial.Trial(self.study, self.study.get_trials(deepcopy=False)[number - 1]._trial_id)
+
+    def _draw(self) -> dict[str, Any] | None:
+        """Settings for the next trial, drawn in a copy of the study, for what is drawn there is not yet a trial."""
+        import optuna
+
+        trials = self.study.get_trials(deepcopy=False)
+        seed = int.from_bytes(hashlib.sha256(f"{self.request.settings.seed} {len(trials)}".encode()).digest()[:4])
+        copy = optuna.create_study(direction=self.request.direction, sampler=optuna.samplers.TPESampler(seed=seed))
+        copy.add_trials(trials)
+        tried = {key_of(trial.params) for trial in trials}
+        for _ in range(ATTEMPTS):
+            values: dict[str, Any] = copy.ask(self.distributions).params
+            if key_of(values) not in tried:
+                return values
+        possible = combinations(self.request.spaces)
+        left = [one for one in possible if key_of(one) not in tried] if possible is not None else [values]
+        return random.Random(seed).choice(left) if left else None
+
+    def _importances(self, trials: list[Trial]) -> dict[str, float]:
+        """By fANOVA: how much of the variance of a random forest, fitted to the complete trials, each setting explains."""
+        import optuna
+
+        values = [trial.value for trial in trials if trial.value is not None]
+        if len(values) < NEEDED or len(set(values)) < 2:
+            return {}
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self.request.settings.seed % 2**32)
+        shares = optuna.importance.get_param_importances(self.study, evaluator=evaluator, params=list(self.distributions))
+        return {name: float(share) for name, share in shares.items()}
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turns what Optuna and SQLite say of a damaged or unwritable file into an error that says what to do."""
+    import optuna
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except (optuna.exceptions.OptunaError, sqlalchemy.exc.SQLAlchemyError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise RunError(
+            f"The search's file {folder / DATABASE} can't be used: {reason}.",
+            cure="Make room or make it writable, or restore it from a copy; the finished runs are untouched.",
+        ) from error
+
+
+def _distribution(space: Choice | Range) -> Any:
+    from optuna import distributions
+
+    if isinstance(space, Choice):
+        return distributions.CategoricalDistribution(space.values)
+    if isinstance(space.low, int) and isinstance(space.high, int):
+        return distributions.IntDistribution(space.low, space.high, log=space.log)
+    return distributions.FloatDistribution(space.low, space.high, log=space.log)
+
+
+def _searched(request: Request) -> dict[str, str]:
+    return {space.name: str(space).partition("=")[2] for space in request.spaces}
+
+
+def _description(request: Request) -> dict[str, Any]:
+    """What a search must stay the same in."""
+    leave_out = MAY_CHANGE | {space.name for space in request.spaces}
+    settings = {name: value for name, value in request.settings.to_dict().items() if name not in leave_out}
+    return {
+        "format": FORMAT,
+        "search": _searched(request),
+        "metric": request.metric,
+        "prune": request.prune,
+        "settings": settings,
+    }
+
+
+def _require_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    if before["format"] != FORMAT:
+        raise RunError(
+            f"The search in {folder} is of format {before['format']}; this unikeras knows format {FORMAT}.",
+            cure="pip install --upgrade unikeras",
+        )
+    old, new = _flat(before), _flat(now)
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    changed = [name for name in names if name.startswith("--search") or name in old.keys() & new.keys()]
+    if changed:
+        words = ", ".join(f"{name} {_shown(old.get(name))}, and now it is {_shown(new.get(name))}" for name in changed)
+        raise SettingsError(f"The search in {folder} was started with {words}.", cure=CURE)
+
+
+def _flat(description: dict[str, Any]) -> dict[str, Any]:
+    """By option."""
+    options = {f"--search {name}": value for name, value in description["search"].items()}
+    options |= {as_option(name): value for name, value in description["settings"].items()}
+    return {**options, "--metric": description.get("metric"), "--prune": "on" if description.get("prune") else "off"}
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)

@@ -24,6 +24,7 @@ def test_exported_names() -> None:
         "Run",
         "RunError",
         "SettingsError",
+        "TuneResult",
         "UnikerasError",
         "WorkerError",
         "check",
@@ -32,6 +33,7 @@ def test_exported_names() -> None:
         "predict",
         "resume",
         "train",
+        "tune",
     ]
     for name in uk.__all__:
         assert getattr(uk, name).__doc__, name

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, check, evaluate, load_run, predict, resume, train
+    from unikeras.api import Run, check, evaluate, load_run, predict, resume, train, tune
     from unikeras.checking.result import CheckResult
     from unikeras.errors import (
         BackendError,
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
         UnikerasError,
         WorkerError,
     )
+    from unikeras.tune_result import TuneResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "check", "evaluate", "load_run", "predict", "resume", "train"),
+    "unikeras.api": ("Run", "check", "evaluate", "load_run", "predict", "resume", "train", "tune"),
     "unikeras.checking.result": ("CheckResult",),
     "unikeras.errors": (
         "BackendError",
@@ -37,6 +38,7 @@ _HOMES = {
         "UnikerasError",
         "WorkerError",
     ),
+    "unikeras.tune_result": ("TuneResult",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -48,6 +50,7 @@ __all__ = [
     "Run",
     "RunError",
     "SettingsError",
+    "TuneResult",
     "UnikerasError",
     "WorkerError",
     "check",
@@ -56,6 +59,7 @@ __all__ = [
     "predict",
     "resume",
     "train",
+    "tune",
 ]
 
 

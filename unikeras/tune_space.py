@@ -37,7 +37,7 @@ class Choice:
     values: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return f"{self.name}={','.join(map(spell, self.values))}"
+        return f"{self.name}={listed(self.values)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,11 @@ Space = Choice | Range
 def spell(value: Any) -> str:
     """A setting's value as it is typed; None is `none`."""
     return "none" if value is None else str(value)
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Values as they are typed, with commas between them."""
+    return ",".join(map(spell, values))
 
 
 def parse(texts: Iterable[str], settings: Settings, given: Iterable[str] = ()) -> tuple[Space, ...]:

@@ -151,12 +151,13 @@ class Study:
     def result(self) -> TuneResult:
         """All that there is to say."""
         trials, request, best = self.trials(), self.request, self.best()
+        shared = request.settings.to_dict()
         return TuneResult(
             output=str(self.folder),
             metric=request.metric,
             direction=request.direction,
             searched=_searched(request),
-            base={name: value for name, value in request.settings.to_dict().items() if name not in self.distributions},
+            base={name: value for name, value in shared.items() if name not in (*self.distributions, "output")},
             trials=trials,
             best=best,
             command=best_command(dataclasses.replace(request.settings, **best.settings)) if best else "",

@@ -9,6 +9,7 @@ from typing import Any
 Trial = dict[str, Any]  # a `tune_result.Trial`
 STAR = {"color": "var(--series-2)", "size": 15, "symbol": "star"}
 TOGETHER = "all together"
+SPREAD = 10.0  # greatest by least loss, from which on they are drawn on a scale of powers
 
 
 def history(result: dict[str, Any]) -> dict[str, Any]:
@@ -57,6 +58,8 @@ def _by_epoch(result: dict[str, Any]) -> dict[str, Any]:
             text=[_words(trial)] * len(trial["curve"]),
             hovertemplate="%{text}<br>%{y:.4g}<extra></extra>",
         )
+    last = max(epoch for trial in result["trials"] for epoch, _ in trial["curve"])
+    figure.update_xaxes(tick0=1, dtick=max(1, last // 10))
     return _drawn(figure)
 
 
@@ -75,39 +78,54 @@ def _by_setting(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _together(result: dict[str, Any]) -> dict[str, Any]:
-    """A line for each trial, through its settings to its metric."""
-    figure, done = _figure(result, ""), complete(result)
-    dimensions = [_dimension(name, searched, done) for name, searched in result["searched"].items()]
-    values = [trial["value"] for trial in done]
-    scale = [[0, "var(--l2)"], [1, "var(--series-2)"]]
-    figure.add_parcoords(
-        dimensions=[*dimensions, {"label": _title(result), "values": values}],
-        line={"color": values, "colorscale": scale, "reversescale": result["direction"] == "minimize"},
-        labelfont={"color": "var(--text)"},
-        tickfont={"color": "var(--text)"},
-        rangefont={"color": "var(--muted)"},
-    )
-    figure.update_layout(margin={"l": 80, "r": 80, "t": 60, "b": 30}, height=460)
+    """A line for each trial, through its settings to its metric, each on a scale of its own.
+
+    Plotly's own chart of this kind makes code while it runs, which the page's policy forbids.
+    """
+    figure, done, best = _figure(result, ""), complete(result), result["best"]["number"]
+    axes = [_axis_of_setting(name, searched, done) for name, searched in result["searched"].items()]
+    axes.append(_scale([trial["value"] for trial in done], is_log=_scale_type(result) == "log"))
+    names = [*result["searched"], _title(result)]
+    for index, trial in sorted(enumerate(done), key=lambda pair: bool(pair[1]["number"] == best)):
+        is_best = trial["number"] == best
+        figure.add_scatter(
+            x=list(range(len(axes))),
+            y=[places[index] for places, _ in axes],
+            mode="lines+markers",
+            line={"color": "var(--series-2)" if is_best else "var(--twin)", "width": 3 if is_best else 1.5},
+            name=f"trial {trial['number']}, the best",
+            showlegend=is_best,
+            text=[f"{_words(trial)}<br>{trial['value']:.4g}"] * len(axes),
+            hovertemplate="%{text}<extra></extra>",
+        )
+    for place, (_, ticks) in enumerate(axes):
+        figure.add_vline(x=place, line={"color": "var(--grid)", "width": 1}, layer="below")
+        for height, text in ticks:
+            figure.add_annotation(x=place, y=height, text=text, showarrow=False, xanchor="right", xshift=-6, font={"size": 11})
+    figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=names, range=[-0.5, len(axes) - 0.6], showgrid=False)
+    figure.update_yaxes(visible=False, type="linear", range=[-0.06, 1.06])
     return _drawn(figure)
 
 
-def _dimension(name: str, searched: str, done: list[Trial]) -> dict[str, Any]:
+Axis = tuple[list[float], list[tuple[float, str]]]  # where each trial stands on it, from 0 to 1, and its ticks
+
+
+def _axis_of_setting(name: str, searched: str, done: list[Trial]) -> Axis:
     values = [trial["settings"][name] for trial in done]
-    if not _is_range(searched):
-        names = searched.split(",")
-        places = [names.index(_place(value, False)) for value in values]
-        return {
-            "label": name,
-            "values": places,
-            "tickvals": list(range(len(names))),
-            "ticktext": names,
-            "range": [0, len(names) - 1],
-        }
-    if not searched.endswith(":log"):
-        return {"label": name, "values": values}
-    powers = [math.log10(value) for value in values]
-    ticks = sorted({min(powers), max(powers), *range(math.ceil(min(powers)), math.floor(max(powers)) + 1)})
-    return {"label": name, "values": powers, "tickvals": ticks, "ticktext": [f"{10**tick:.2g}" for tick in ticks]}
+    if _is_range(searched):
+        return _scale(values, is_log=searched.endswith(":log"))
+    names = searched.split(",")
+    heights = {text: index / (len(names) - 1) for index, text in enumerate(names)}
+    return [heights[_place(value, False)] for value in values], [(height, _plain(text)) for text, height in heights.items()]
+
+
+def _scale(values: list[float], is_log: bool = False) -> Axis:
+    """From the least value to the greatest, which are its ticks."""
+    drawn = [math.log10(value) for value in values] if is_log else values
+    low, high = min(drawn), max(drawn)
+    places = [(value - low) / (high - low) if high > low else 0.5 for value in drawn]
+    ends = {0.0: min(values), 1.0: max(values)} if high > low else {0.5: values[0]}
+    return places, [(height, f"{value:.3g}") for height, value in ends.items()]
 
 
 def _is_range(searched: str) -> bool:
@@ -143,6 +161,12 @@ def _add_points(figure: Any, name: str, points: list[tuple[Any, float, str]], ma
         )
 
 
+def _scale_type(result: dict[str, Any]) -> str:
+    """A loss of a hopeless trial must not press the others flat."""
+    values = [value for trial in result["trials"] for _, value in trial["curve"]]
+    return "log" if result["metric"] == "test_loss" and min(values) > 0 and max(values) > SPREAD * min(values) else "linear"
+
+
 def _figure(result: dict[str, Any], x_title: str) -> Any:
     import plotly.graph_objects as go
 
@@ -157,8 +181,8 @@ def _figure(result: dict[str, Any], x_title: str) -> Any:
         "hovermode": "closest",
         "hoverlabel": {"bgcolor": "var(--surface)", "bordercolor": "var(--grid)", "font": {"color": "var(--text)"}},
         "legend": {"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
-        "xaxis": {**axis, "title": {"text": x_title}},
-        "yaxis": {**axis, "title": {"text": _title(result)}, "tickformat": ".3~g"},
+        "xaxis": {**axis, "title": {"text": x_title}, "exponentformat": "power"},
+        "yaxis": {**axis, "title": {"text": _title(result)}, "type": _scale_type(result)},
     }
     return go.Figure(layout=layout)
 

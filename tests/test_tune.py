@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ import pytest
 from support import Answer, unikeras
 
 import unikeras as uk
-from unikeras import run
+from unikeras import run, run_lock
 from unikeras.settings import Settings
+from unikeras.tune_request import parse_duration
 from unikeras.tune_space import Choice, Range, parse
 
 OPTIONS = [
@@ -26,8 +27,8 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def tune(folder: Path, *arguments: Any, cwd: Path | None = None) -> Answer:
-    return unikeras("tune", *OPTIONS, *arguments, "--output", folder, cwd=cwd)
+def tune(folder: Path, *arguments: Any, **environment: str) -> Answer:
+    return unikeras("tune", *OPTIONS, *arguments, "--output", folder, **environment)
 
 
 def epoch_rows(folder: Path) -> list[dict[str, Any]]:
@@ -181,63 +182,58 @@ def test_a_changed_search_is_refused(search: tuple[Path, Answer]) -> None:
 
 # --- what stops it -------------------------------------------------------------------------------------------------------
 
-LONG = ["--search", "learning_rate=1e-3,1e-2", "--epochs", "400", "--no-prune", "--log-every", "1000", "--trials", "2"]
-
-
-def start(folder: Path, *arguments: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-P", "-m", "unikeras", "tune", *OPTIONS, *arguments, "--output", str(folder)]
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not what():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def is_training(folder: Path) -> bool:
-    return (folder / run.METRICS).is_file() and (folder / run.METRICS).read_text().count('"epoch"') > 20
-
 
 def test_a_killed_search_goes_on_with_the_same_trial(tmp_path: Path) -> None:
     folder = tmp_path / "search"
-    process = start(folder, *LONG)
-    try:
-        wait_for(lambda: is_training(folder / "trials" / "0001"), process)
-        answer = tune(folder, *LONG)
-        assert answer.code == 2
-        assert f"Another command is at work on {folder} (process {process.pid})" in answer.err
-    finally:
-        process.kill()
-        process.communicate()
+    words = ["--search", "learning_rate=1e-3,1e-2", "--epochs", 4, "--no-prune", "--trials", 2]
+    answer = tune(folder, *words, UNIKERAS_FAULTS="kill-parent:step:8")
+    assert answer.code == -signal.SIGKILL
     assert not (folder / "trials" / "0001" / run.RESULT).exists()
-    answer = tune(folder, *LONG, "--json")
+    answer = tune(folder, *words, "--json")
     assert answer.code == 0, answer
     trials = answer.json["trials"]
     assert [trial["state"] for trial in trials] == ["complete", "complete"]
     assert {trial["settings"]["learning_rate"] for trial in trials} == {1e-3, 1e-2}
     for trial in trials:
-        epochs = [row["epoch"] for row in epoch_rows(Path(trial["run"]))]
-        assert epochs == [epoch for epoch, _ in trial["curve"]] == list(range(1, 401))
-    assert "trial 1: changed" not in answer.err
-    assert "resumed" not in answer.out
+        assert [row["epoch"] for row in epoch_rows(Path(trial["run"]))] == [epoch for epoch, _ in trial["curve"]] == [1, 2, 3, 4]
+    assert [processes(folder, name) for name in ("0001", "0002")] == [2, 1]
+
+
+def processes(folder: Path, name: str) -> int:
+    """How many have worked on a trial."""
+    return len(json.loads((folder / "trials" / name / run.PROVENANCE).read_text())["history"])
+
+
+def test_two_commands_do_not_work_on_one_search(tmp_path: Path) -> None:
+    with run_lock.hold(tmp_path):
+        answer = tune(tmp_path, "--search", "seed=1,2")
+    assert answer.code == 2
+    assert f"Another command is at work on {tmp_path} (process {os.getpid()})" in answer.err
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    """Two trials side by side, which would take long; the command that is printed goes on with both."""
     folder = tmp_path / "search"
-    process = start(folder, *LONG, "--jobs", "2")
-    wait_for(lambda: all(is_training(folder / "trials" / name) for name in ("0001", "0002")), process)
+    words = ["--search", "learning_rate=1e-3,1e-2", "--epochs", 10000, "--trials", 2, "--jobs", 2, "--output", folder]
+    options = [word.replace(":60", ":6000") for word in OPTIONS]
+    command = [sys.executable, "-P", "-m", "unikeras", "tune", *options, *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not all((folder / "trials" / name / run.METRICS).is_file() for name in ("0001", "0002")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=100)
     assert process.returncode == 130, err
     assert "with 2 trials under way" in err
-    (command,) = re.findall(r"Go on with: (unikeras .*)", err)
-    answer = unikeras(*shlex.split(command)[1:], "--json")
-    assert answer.code == 0, answer
-    assert [trial["state"] for trial in answer.json["trials"]] == ["complete", "complete"]
-    assert answer.json["trials"][0]["run"] == str(folder / "trials" / "0001")
+    assert [processes(folder, name) for name in ("0001", "0002")] == [1, 1]
+    (printed,) = re.findall(r"Go on with: (unikeras .*)", err)
+    answer = unikeras(*shlex.split(printed)[1:], "--timeout", "8s")
+    assert answer.code == 1, answer
+    assert "No trial has come to its end: 2 were started." in answer.err
+    assert answer.err.rstrip().endswith(printed)
+    assert [processes(folder, name) for name in ("0001", "0002")] == [2, 2]
 
 
 def test_the_same_seed_tries_the_same_settings(search: tuple[Path, Answer], tmp_path: Path) -> None:
@@ -258,10 +254,57 @@ def test_a_trial_that_diverges_has_failed_and_the_search_ends_when_all_is_tried(
     assert "of 2 trials: 1 complete, 1 failed" in answer.out
 
 
-def test_all_failing_is_exit_code_1_and_a_wrong_input_ends_it_at_once(tmp_path: Path) -> None:
+def test_all_failing_is_exit_code_1(tmp_path: Path) -> None:
     answer = tune(tmp_path / "s", "--search", "learning_rate=1e30,1e31", "--optimizer", "sgd", "--epochs", 2, "--trials", 2)
     assert answer.code == 1
     assert "All 2 trials failed. Trial 1:" in answer.err
+
+
+def test_a_wrong_input_ends_the_search_at_once(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("def build(input_shape, num_classes):\n    return 1\n")
+    (tmp_path / "bad_torch.py").write_text("def build(input_shape, num_classes):\n    return 1\n")
+    answer = unikeras(
+        "tune", "--model", tmp_path / "bad.py", "--dataset", "random:8x8x3:3:60", "--backend", "native-torch",
+        "--search", "seed=1,2", "--output", tmp_path / "s",
+    )  # fmt: skip
+    assert answer.code == 2, answer
+    assert "bad_torch.py" in answer.err
+    assert not (tmp_path / "s" / "trials" / "0002").exists()
+
+
+def test_the_time_is_over_and_what_was_under_way_is_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    answer = tune(folder, "--search", "seed=1,2", "--epochs", 100000, "--timeout", "3s", "--checkpoint-every", "1000epochs")
+    assert answer.code == 1
+    assert "No trial has come to its end: 1 were started." in answer.err
+    assert f"--output {folder}" in answer.err
+    assert run.checkpoint_paths(folder / "trials" / "0001" / run.CHECKPOINTS)
+
+
+def test_a_folder_that_is_no_search_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear")
+    answer = tune(tmp_path, "--search", "seed=1,2", "--epochs", 1)
+    assert answer.code == 2
+    assert "holds files already, and they are no search" in answer.err
+    (tmp_path / "letter.txt").unlink()
+    answer = tune(tmp_path, "--search", "seed=1,2", "--epochs", 1, "--trials", 1)
+    assert answer.code == 0, answer
+    (tmp_path / "study.db").write_text("no database " * 1000)
+    answer = tune(tmp_path, "--search", "seed=1,2", "--epochs", 1, "--trials", 2)
+    assert answer.code == 2
+    assert "study.db can't be used: " in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400)])
+def test_a_time_limit_is_given_in_seconds_minutes_or_hours(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "0s", "-1m", "1d", "m", ""])
+def test_a_time_limit_without_a_unit_is_refused(text: str) -> None:
+    with pytest.raises(uk.SettingsError, match="--timeout can't be"):
+        parse_duration(text)
 
 
 def test_a_missing_optuna_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,9 +76,11 @@ class Study:
             storage=optuna.storages.RDBStorage(f"sqlite:///{(folder / DATABASE).absolute()}"),
             study_name="unikeras",
             direction=request.direction,
+            sampler=optuna.samplers.RandomSampler(seed=0),  # it has nothing to draw: `_draw` does that elsewhere
             pruner=optuna.pruners.MedianPruner(),
             load_if_exists=True,
         )
+        self.opened: dict[int, Any] = {}
         self.distributions = {space.name: _distribution(space) for space in request.spaces}
 
     def unfinished(self) -> list[int]:
@@ -97,7 +99,7 @@ class Study:
     def settings(self, number: int) -> Settings:
         """The settings of a trial, with its folder as output."""
         trial = self._trial(number)
-        values = {name: trial._suggest(name, distribution) for name, distribution in self.distributions.items()}
+        values = {space.name: _suggested(trial, space) for space in self.request.spaces}
         return dataclasses.replace(self.request.settings, **values, output=self.run_folder(number))
 
     def run_folder(self, number: int) -> Path:
@@ -168,7 +170,10 @@ class Study:
         """A trial to work on, whichever command has started it."""
         import optuna
 
-        return optuna.trial.Trial(self.study, self.study.get_trials(deepcopy=False)[number - 1]._trial_id)
+        if number not in self.opened:
+            identity = self.study.get_trials(deepcopy=False)[number - 1]._trial_id
+            self.opened[number] = optuna.trial.Trial(self.study, identity)
+        return self.opened[number]
 
     def _draw(self) -> dict[str, Any] | None:
         """Settings for the next trial, drawn in a copy of the study, for what is drawn there is not yet a trial."""
@@ -223,6 +228,15 @@ def _distribution(space: Choice | Range) -> Any:
     if isinstance(space.low, int) and isinstance(space.high, int):
         return distributions.IntDistribution(space.low, space.high, log=space.log)
     return distributions.FloatDistribution(space.low, space.high, log=space.log)
+
+
+def _suggested(trial: Any, space: Choice | Range) -> Any:
+    """What a trial has for a setting. It was drawn when the trial was started, unless the command was killed in that moment."""
+    if isinstance(space, Choice):
+        return trial.suggest_categorical(space.name, space.values)
+    if isinstance(space.low, int) and isinstance(space.high, int):
+        return trial.suggest_int(space.name, space.low, space.high, log=space.log)
+    return trial.suggest_float(space.name, space.low, space.high, log=space.log)
 
 
 def _searched(request: Request) -> dict[str, str]:

@@ -8,7 +8,7 @@ import math
 import time
 from pathlib import Path
 
-from unikeras import backends, commands, model_files, run, run_lock, tune_study
+from unikeras import backends, commands, model_files, run, run_lock, tune_folder, tune_study
 from unikeras.data import locate
 from unikeras.errors import RunError, UnikerasError, WorkerError
 from unikeras.events import EpochEnd, Event, Notice, Progress, Started
@@ -37,7 +37,7 @@ def tune(request: Request, display: Display) -> TuneResult:
     except OSError as error:
         raise RunError(f"The folder {folder} can't be made: {error.strerror}.", cure="Choose another --output.") from None
     with run_lock.hold(folder):
-        tune_study.claim(folder, request)
+        tune_folder.claim(folder, request)
         with tune_study.explained(folder):
             study = Study(folder, request)
             Search(request, study, display).run()
@@ -112,6 +112,7 @@ class Search:
             if number in self.given_up:
                 self._show_ended(number)
             else:
+                self.lines.starting(number)
                 self.trials.start(number, settings)
 
     def _next(self) -> int | None:

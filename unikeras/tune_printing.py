@@ -27,11 +27,14 @@ class TrialLines:
         self.display.begin_tune(max(self.request.trials, len(before)))
         if before:
             self.display.tune_line(f"goes on with {counts(before)}")
-        self._update("starting")
 
     def note(self, text: str) -> None:
         """A line for the person."""
         self.display.tune_line(f"note: {text}")
+
+    def starting(self, number: int) -> None:
+        """A trial's worker is started."""
+        self._update(f"trial {number} starting")
 
     def started(self, number: int, steps_per_epoch: int) -> None:
         """A trial's first step comes next."""

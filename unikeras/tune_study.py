@@ -16,21 +16,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unikeras import resumption, run
-from unikeras.errors import BackendError, RunError, SettingsError
-from unikeras.settings import Settings, as_option
+from unikeras import tune_folder
+from unikeras.errors import BackendError, RunError
+from unikeras.settings import Settings
 from unikeras.tune_request import Request, best_command
 from unikeras.tune_result import Trial, TuneResult, best_of
 from unikeras.tune_space import Choice, Range, combinations, key_of
 
-SEARCH = "tune.json"  # what is searched; its presence means that the folder is a search's
 DATABASE = "study.db"
 TRIALS = "trials"  # a run folder for each
-FORMAT = 1
 NEEDED = 4  # complete trials, for importances to mean anything
 ATTEMPTS = 20  # to draw settings that have not been tried
-MAY_CHANGE = resumption.MAY_CHANGE - {"backend", "epochs"}
-CURE = "Go on with the same search, or choose another --output for a new one."
 
 
 def require_installed() -> None:
@@ -42,22 +38,6 @@ def require_installed() -> None:
     missing = [name for name in ("optuna", "sqlalchemy") if importlib.util.find_spec(name) is None]
     if missing:
         raise BackendError(f"unikeras tune needs {' and '.join(missing)}.", cure="pip install 'unikeras[tune]'")
-
-
-def claim(folder: Path, request: Request) -> None:
-    """Makes a folder that of a search, or finds it to be that of this one. Its lock must be held.
-
-    Raises:
-        RunError: it holds something else, or can't be written.
-        SettingsError: it holds another search.
-    """
-    file, now = folder / SEARCH, _description(request)
-    if file.is_file():
-        return _require_same(folder, run.read_json(file, {"format": int, "settings": dict, "search": dict}), now)
-    strange = [path.name for path in folder.iterdir() if path.name != run.LOCK and path.suffix != ".partial"]
-    if strange:
-        raise RunError(f"{folder} holds files already, and they are no search.", cure="Choose another --output.")
-    return run.write_json(file, now)
 
 
 class Study:
@@ -158,7 +138,7 @@ class Study:
             output=str(self.folder),
             metric=request.metric,
             direction=request.direction,
-            searched=_searched(request),
+            searched=tune_folder.searched(request),
             base={name: value for name, value in shared.items() if name not in (*self.distributions, "output")},
             trials=trials,
             best=best,
@@ -237,45 +217,3 @@ def _suggested(trial: Any, space: Choice | Range) -> Any:
     if isinstance(space.low, int) and isinstance(space.high, int):
         return trial.suggest_int(space.name, space.low, space.high, log=space.log)
     return trial.suggest_float(space.name, space.low, space.high, log=space.log)
-
-
-def _searched(request: Request) -> dict[str, str]:
-    return {space.name: str(space).partition("=")[2] for space in request.spaces}
-
-
-def _description(request: Request) -> dict[str, Any]:
-    """What a search must stay the same in."""
-    leave_out = MAY_CHANGE | {space.name for space in request.spaces}
-    settings = {name: value for name, value in request.settings.to_dict().items() if name not in leave_out}
-    return {
-        "format": FORMAT,
-        "search": _searched(request),
-        "metric": request.metric,
-        "prune": request.prune,
-        "settings": settings,
-    }
-
-
-def _require_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    if before["format"] != FORMAT:
-        raise RunError(
-            f"The search in {folder} is of format {before['format']}; this unikeras knows format {FORMAT}.",
-            cure="pip install --upgrade unikeras",
-        )
-    old, new = _flat(before), _flat(now)
-    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    changed = [name for name in names if name.startswith("--search") or name in old.keys() & new.keys()]
-    if changed:
-        words = ", ".join(f"{name} {_shown(old.get(name))}, and now it is {_shown(new.get(name))}" for name in changed)
-        raise SettingsError(f"The search in {folder} was started with {words}.", cure=CURE)
-
-
-def _flat(description: dict[str, Any]) -> dict[str, Any]:
-    """By option."""
-    options = {f"--search {name}": value for name, value in description["search"].items()}
-    options |= {as_option(name): value for name, value in description["settings"].items()}
-    return {**options, "--metric": description.get("metric"), "--prune": "on" if description.get("prune") else "off"}
-
-
-def _shown(value: Any) -> str:
-    return "not given" if value is None else str(value)

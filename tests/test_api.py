@@ -26,6 +26,7 @@ def test_exported_names() -> None:
         "Run",
         "RunError",
         "SettingsError",
+        "TuneResult",
         "UnikerasError",
         "WorkerError",
         "check",
@@ -36,6 +37,7 @@ def test_exported_names() -> None:
         "predict",
         "resume",
         "train",
+        "tune",
     ]
     for name in uk.__all__:
         assert getattr(uk, name).__doc__, name

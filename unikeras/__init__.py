@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, check, compare, evaluate, export, load_run, predict, resume, train
+    from unikeras.api import Run, check, compare, evaluate, export, load_run, predict, resume, train, tune
     from unikeras.checking.result import CheckResult
     from unikeras.errors import (
         BackendError,
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
         UnikerasError,
         WorkerError,
     )
+    from unikeras.tune_result import TuneResult
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export"),
+    "unikeras.api": ("Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export", "tune"),
     "unikeras.checking.result": ("CheckResult",),
     "unikeras.errors": (
         "BackendError",
@@ -41,6 +42,7 @@ _HOMES = {
         "UnikerasError",
         "WorkerError",
     ),
+    "unikeras.tune_result": ("TuneResult",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -54,6 +56,7 @@ __all__ = [
     "Run",
     "RunError",
     "SettingsError",
+    "TuneResult",
     "UnikerasError",
     "WorkerError",
     "check",
@@ -64,6 +67,7 @@ __all__ = [
     "predict",
     "resume",
     "train",
+    "tune",
 ]
 
 

@@ -1,10 +1,10 @@
-"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `compare`, `export`."""
+"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `compare`, `export`, `tune`."""
 
 from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from unikeras.checking.result import CheckResult
+    from unikeras.tune_result import TuneResult
 
-__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export"]
+__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export", "tune"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -217,6 +218,57 @@ def compare(*runs: Run | str | Path, test: bool = False, quiet: bool = False) ->
 
     places = resolve({}) if test else None
     return compare_command.compare([_as_run(run) for run in runs], progress.make_display(quiet, json=False), places)
+
+
+def tune(
+    search: Mapping[str, str | Sequence[Any]],
+    *,
+    trials: int | None = None,
+    jobs: int | None = None,
+    metric: str | None = None,
+    prune: bool = True,
+    timeout: str | None = None,
+    report: str | Path | None = None,
+    config: str | Path | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> TuneResult:
+    """Searches for the best settings: many trainings, each an ordinary run in the search's folder.
+
+    Args:
+        search: By setting name a list of values, or a range as on the command line: {"learning_rate": "1e-4:1e-1:log"}.
+        trials: How many trainings in all; 20 if not given.
+        jobs: How many at a time; 1 if not given.
+        metric: "test_accuracy" (if not given) or "test_loss", after the last epoch.
+        prune: Give up a trial that is behind the median of the others.
+        timeout: Stop and save after "90s", "30m" or "2h".
+        report: HTML file to write.
+        config: YAML file of settings for all trials.
+        quiet: Print nothing.
+        **settings: Those of all trials, as for `train`. Where `output` holds an unfinished search, it goes on with it.
+
+    Returns:
+        A `TuneResult`: `best` is the best trial, whose `settings` and `run` say what it was, `trials` are all of them.
+
+    Raises:
+        UnikerasError: a subclass says what was wrong; a WorkerError if no trial came to anything.
+        KeyboardInterrupt: Ctrl-C, after the trials under way were saved.
+    """
+    from unikeras import progress, tune_command, tune_request, tune_space
+    from unikeras.report import files
+    from unikeras.report import tune as page
+
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    checked = resolve(given, Path(config) if config else None, spell=lambda name: f"{name}=")
+    texts = [f"{name}={values if isinstance(values, str) else tune_space.listed(values)}" for name, values in search.items()]
+    request = tune_request.make_request(
+        checked, tune_space.parse(texts, checked, given), metric=metric, trials=trials, jobs=jobs, prune=prune, timeout=timeout
+    )
+    file = None if report is None else files.require_writable(Path(report))
+    result = tune_command.tune(request, progress.make_display(quiet, json=False))
+    if file is not None:
+        page.write(result, file)
+    return result
 
 
 def _as_run(run: Run | str | Path) -> Run:

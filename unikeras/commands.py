@@ -18,7 +18,7 @@ from unikeras.backends import BackendInfo
 from unikeras.data import locate
 from unikeras.errors import BackendError, ModelError, RunError, UnikerasError
 from unikeras.events import Event, Job, Started
-from unikeras.interruption import Interruption
+from unikeras.interruption import Interruption, StopSwitch
 from unikeras.launcher import child_environment, run_job
 from unikeras.progress import Display, run_shown
 from unikeras.run import Run
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from unikeras.predictions import Predictions
 
 
-def train(settings: Settings, display: Display, wanted: Sequence[Wanted] = ()) -> list[Run]:
+def train(settings: Settings, display: Display, wanted: Sequence[Wanted] = (), stop: StopSwitch | None = None) -> list[Run]:
     """Trains one run per backend, one after the other, from the same start; a run that is in its folder already goes on.
 
     Args:
         wanted: The sinks that each run is to have.
+        stop: By which another thread may stop it.
 
     Raises:
         UnikerasError: anything was wrong; runs that had finished before stay.
@@ -56,7 +57,7 @@ def train(settings: Settings, display: Display, wanted: Sequence[Wanted] = ()) -
     try:
         return [
             _train_one(
-                dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts, wanted
+                dataclasses.replace(settings, backend=info.name), info, folders[info.name], dataset, display, starts, wanted, stop
             )
             for info in chosen
         ]
@@ -156,6 +157,7 @@ def _train_one(
     display: Display,
     starts: dict[str, Started],
     wanted: Sequence[Wanted],
+    stop: StopSwitch | None,
 ) -> Run:
     run.make_folder(folder)
     is_new = not resumption.is_run(folder)
@@ -174,7 +176,7 @@ def _train_one(
                 if is_new or resumption.has_more_to_do(folder, settings, display.on_event):
                     arguments = {"settings": settings.to_dict(), "folder": str(folder), "dataset": str(dataset)}
                     with run_shown(display, info.name, settings):
-                        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event)
+                        supervisor = Supervisor(folder, lock, settings.max_restarts, on_event, stop)
                         supervisor.run(Job("train", arguments), child_environment(info, settings.threads))
                 finished = run.load_run(folder)
                 feed.finish(finished, lambda: _examples(finished, dataset, display))

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-from unikeras.events import Event, Stopped
+from unikeras.events import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -30,15 +30,51 @@ class Interruption(KeyboardInterrupt):
         self.signal, self.message, self.resume = received, str(self), ""
 
 
+class StopSwitch:
+    """What stops a training's worker: asked once, it finishes its step and saves. Any thread may use it, and a signal handler."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.asked = False
+
+    def connect(self, process: subprocess.Popen[str]) -> None:
+        """From here on it is about this worker, which is asked at once if somebody has asked before."""
+        self.process = process
+        if self.asked:
+            self.ask()
+
+    def ask(self) -> None:
+        """Asks the worker to stop; more than once is the same as once."""
+        self.asked = True
+        if self.process is not None and self.process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):  # it has ended, and its input is closed
+                os.write(self.process.stdin.fileno(), b"stop\n")
+
+    def end(self) -> None:
+        """Ends the worker at once; what it did since its last checkpoint is lost."""
+        self.asked = True
+        if self.process is not None:
+            self.process.kill()
+
+
+class Stoppable(Protocol):
+    """A `StopSwitch`, or several behind one."""
+
+    def ask(self) -> None: ...
+    def end(self) -> None: ...
+
+
 class StopSignals:
-    """While it is entered, the two signals stop `process` as a training stops. A caller's own handlers are left alone.
+    """While it is entered, the first of the two signals asks `target` to stop, and the second ends it.
+
+    A caller's own handlers are left alone.
 
     Args:
-        heeded: Whether the process heeds `stop`; otherwise everything stays as it is.
+        heeded: Whether the target heeds being asked; otherwise everything stays as it is.
     """
 
-    def __init__(self, process: subprocess.Popen[str], heeded: bool) -> None:
-        self.process = process
+    def __init__(self, target: Stoppable, heeded: bool) -> None:
+        self.target = target
         self.received: signal.Signals | None = None
         usual = (signal.SIG_DFL, signal.default_int_handler)
         is_main = threading.current_thread() is threading.main_thread()  # elsewhere Python allows no handlers
@@ -53,20 +89,9 @@ class StopSignals:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def raise_if_received(self, last: Event) -> None:
-        """The worker has reported its last event.
-
-        Raises:
-            Interruption: one of the signals has come.
-        """
-        if self.received is not None:
-            raise Interruption(self.received, last if isinstance(last, Stopped) else None)
-
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            self.process.kill()
+            self.target.end()
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self.process.stdin.fileno(), b"stop\n")
+        self.target.ask()

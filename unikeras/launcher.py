@@ -16,7 +16,7 @@ from unikeras import faults
 from unikeras.backends import BackendInfo
 from unikeras.errors import UnikerasError, WorkerDiedError, WorkerError
 from unikeras.events import Alive, Event, Failed, Finished, Job, Stopped
-from unikeras.interruption import StopSignals
+from unikeras.interruption import Interruption, StopSignals, StopSwitch
 
 LOG_LINES = 20  # of the log's end that go with the error of a worker that died
 
@@ -56,7 +56,12 @@ def child_environment(backend: BackendInfo | None, threads: int | None, parent: 
 
 
 def run_job(
-    job: Job, environment: Mapping[str, str], log: Path, on_event: Callable[[Event], None], lock: int | None = None
+    job: Job,
+    environment: Mapping[str, str],
+    log: Path,
+    on_event: Callable[[Event], None],
+    lock: int | None = None,
+    stop: StopSwitch | None = None,
 ) -> Any:
     """Does `job` in a worker of its own, passes its events on, and returns its result.
 
@@ -65,6 +70,7 @@ def run_job(
     Args:
         lock: Descriptor of a run folder's lock, for a training. A training stops when asked: the first Ctrl-C or SIGTERM asks it,
             the second ends it at once.
+        stop: By which another thread may stop it.
 
     Raises:
         UnikerasError: what the worker reported; a `WorkerDiedError` if it died without a word or fell silent.
@@ -72,17 +78,19 @@ def run_job(
     """
     with _worker(environment, log, lock) as (process, events):
         _say(process, job.encode())
-        with StopSignals(process, heeded=lock is not None) as signals:
+        switch = stop or StopSwitch()
+        switch.connect(process)
+        with StopSignals(switch, heeded=lock is not None) as signals:
             for line in _lines(events):
                 event = Event.decode(line)
-                if isinstance(event, (Finished, Stopped)):
-                    signals.raise_if_received(event)
+                if isinstance(event, (Finished, Stopped)) and switch.asked:
+                    raise Interruption(signals.received or signal.SIGINT, event if isinstance(event, Stopped) else None)
                 if isinstance(event, Finished):
                     return event.result
                 if isinstance(event, Failed):
                     raise UnikerasError.from_dict(event.error)
                 on_event(event)
-        raise _death(process, log, asked_to_stop=signals.received is not None)
+        raise _death(process, log, asked_to_stop=switch.asked)
 
 
 class Conversation:

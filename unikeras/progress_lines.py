@@ -36,6 +36,15 @@ class Display:
     def bench_progress(self, stage: str) -> None:
         """A benchmark has come to its next stage, in words."""
 
+    def begin_tune(self, trials: int) -> None:
+        """A search of so many trials is about to start."""
+
+    def tune_progress(self, done: float, text: str) -> None:
+        """So many of a search's trials are done; `text` says what is under way."""
+
+    def tune_line(self, text: str) -> None:
+        """Something has happened in a search."""
+
     def end_run(self) -> None:
         """The worker is gone, whether it succeeded or not."""
 
@@ -71,6 +80,9 @@ class Lines(Display):
 
     def bench_progress(self, stage: str) -> None:
         self.line(stage)
+
+    def tune_line(self, text: str) -> None:
+        self.line(text)
 
     def print_epoch(self, row: dict[str, Any], is_best: bool) -> None:
         """Prints the row of an epoch that has ended."""

@@ -46,6 +46,13 @@ class Live(Lines):
         if self.bar is not None:
             self.bar.update(self.task, advance=1, description=f"[bold]bench[/] {stage}")
 
+    def begin_tune(self, trials: int) -> None:
+        self._open("[bold]tune[/]")
+        self._update(total=trials, completed=0)
+
+    def tune_progress(self, done: float, text: str) -> None:
+        self._update(completed=done, description=f"[bold]tune[/] {text}")
+
     def end_run(self) -> None:
         for shown in (self.bar, self.training):
             if shown is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from unikeras import run, run_lock
 from unikeras.errors import WorkerDiedError
 from unikeras.events import Event, Job, Notice, Progress, Saved
+from unikeras.interruption import StopSwitch
 from unikeras.launcher import run_job
 
 LIFE_SECONDS = 1.0  # between two notes of a sign of life
@@ -23,10 +24,13 @@ class Supervisor:
         folder: The run's.
         lock: Descriptor of the run folder's lock, on which signs of life are noted.
         max_restarts: How often a worker may be started again.
+        stop: By which another thread may stop it.
     """
 
-    def __init__(self, folder: Path, lock: int, max_restarts: int, on_event: Callable[[Event], None]) -> None:
-        self.folder, self.lock, self.max_restarts, self.on_event = folder, lock, max_restarts, on_event
+    def __init__(
+        self, folder: Path, lock: int, max_restarts: int, on_event: Callable[[Event], None], stop: StopSwitch | None = None
+    ) -> None:
+        self.folder, self.lock, self.max_restarts, self.on_event, self.stop = folder, lock, max_restarts, on_event, stop
         self.has_saved = False
         self.seen = "before its first step"
         self.last_noted = 0.0
@@ -41,7 +45,7 @@ class Supervisor:
             self.has_saved = False
             timed = dataclasses.replace(job, arguments={**job.arguments, "launched_at": time.monotonic()})
             try:
-                return run_job(timed, environment, self.folder / run.LOG, self._watch, self.lock)
+                return run_job(timed, environment, self.folder / run.LOG, self._watch, self.lock, self.stop)
             except WorkerDiedError as death:
                 if restart > self.max_restarts:
                     raise self._final(death, "") from None

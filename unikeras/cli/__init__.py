@@ -20,6 +20,7 @@ from unikeras.cli import (
     options,
     projects,
     runs,
+    tuning,
 )
 from unikeras.cli.groups import Group
 from unikeras.errors import UnikerasError
@@ -36,7 +37,7 @@ def cli() -> None:
     """Write a model once in Keras 3; train it on any backend; prove that the backends agree."""
 
 
-TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, exports.export)
+TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, exports.export, tuning.tune)
 AROUND = (projects.init, comparisons.compare, configuration.config, doctor.doctor, completion.completion)
 for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models, *AROUND):
     cli.add_command(_command)

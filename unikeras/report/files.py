@@ -19,9 +19,9 @@ def require_writable(path: Path) -> Path:
         SettingsError: its folder is missing or can't be written.
     """
     if path.is_dir():
-        raise _unwritable(path, "it is a folder")
+        raise unwritable(path, "it is a folder")
     if not os.access(path.parent, os.W_OK):
-        raise _unwritable(path, "its folder is missing or can't be written")
+        raise unwritable(path, "its folder is missing or can't be written")
     return path
 
 
@@ -36,8 +36,9 @@ def write_check(result: CheckResult, path: Path) -> None:
     try:
         path.write_text(page.render(result.to_dict()), encoding="utf-8")
     except OSError as error:
-        raise _unwritable(path, error.strerror) from None
+        raise unwritable(path, error.strerror) from None
 
 
-def _unwritable(path: Path, reason: str | None) -> SettingsError:
+def unwritable(path: Path, reason: str | None) -> SettingsError:
+    """The error of a report's file that can't be written."""
     return SettingsError(f"--report can't be written to {path}: {reason}.", cure="Choose another file.")

@@ -21,9 +21,9 @@ import pytest
 from unikeras.checking.figures import ROUNDOFF, Figure
 from unikeras.checking.judge import judge, judge_trajectory, make_envelope
 from unikeras.checking.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
-from unikeras.report import words
-from unikeras.report.check import render
-from unikeras.report.heat import heat_map, place_of
+from unikeras.reporting import words
+from unikeras.reporting.check import render
+from unikeras.reporting.heat import heat_map, place_of
 
 BACKENDS = ["tensorflow", "torch", "native-torch"]
 LAYERS = ["conv1", "block1/conv2", "dense1"]

@@ -158,7 +158,7 @@ def check(
         UnikerasError: the comparison could not be made.
     """
     from unikeras import check_command, check_request, progress
-    from unikeras.report import files
+    from unikeras.reporting import files
 
     names = backends if isinstance(backends, str) else ",".join(backends)
     given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}

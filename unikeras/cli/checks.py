@@ -36,7 +36,7 @@ def check(
     Exit code 0: they agree; 1: they disagree; 2: they could not be compared.
     """
     from unikeras import check_command, check_printing, check_request
-    from unikeras.report import files
+    from unikeras.reporting import files
 
     if plant == "list":
         rows = check_request.list_plants()

@@ -6,9 +6,9 @@ from collections import defaultdict
 from typing import Any
 
 from unikeras.checking.figures import STAGES
-from unikeras.report import charts, heat, trajectory, verdict, words
-from unikeras.report.grouping import listed, ratio_of
-from unikeras.report.page import render_page
+from unikeras.reporting import charts, heat, trajectory, verdict, words
+from unikeras.reporting.grouping import listed, ratio_of
+from unikeras.reporting.page import render_page
 
 IN_A_GROUP = 100  # divergences listed for one backend, dtype and stage; the saved result holds all
 

@@ -31,7 +31,7 @@ def write_check(result: CheckResult, path: Path) -> None:
     Raises:
         SettingsError: the file can't be written.
     """
-    from unikeras.report import check as page
+    from unikeras.reporting import check as page
 
     try:
         path.write_text(page.render(result.to_dict()), encoding="utf-8")

@@ -30,6 +30,7 @@ def test_exported_names() -> None:
         "evaluate",
         "load_run",
         "predict",
+        "report",
         "resume",
         "train",
     ]

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, check, evaluate, load_run, predict, resume, train
+    from unikeras.api import Run, check, evaluate, load_run, predict, report, resume, train
     from unikeras.checking.result import CheckResult
     from unikeras.errors import (
         BackendError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "check", "evaluate", "load_run", "predict", "resume", "train"),
+    "unikeras.api": ("Run", "check", "evaluate", "load_run", "predict", "report", "resume", "train"),
     "unikeras.checking.result": ("CheckResult",),
     "unikeras.errors": (
         "BackendError",
@@ -54,6 +54,7 @@ __all__ = [
     "evaluate",
     "load_run",
     "predict",
+    "report",
     "resume",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`."""
+"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `report`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from unikeras.checking.result import CheckResult
 
-__all__ = ["Run", "check", "evaluate", "load_run", "predict", "resume", "train"]
+__all__ = ["Run", "check", "evaluate", "load_run", "predict", "report", "resume", "train"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -158,6 +158,7 @@ def check(
         UnikerasError: the comparison could not be made.
     """
     from unikeras import check_command, check_request, progress
+    from unikeras.reporting import check as check_page
     from unikeras.reporting import files
 
     names = backends if isinstance(backends, str) else ",".join(backends)
@@ -169,8 +170,40 @@ def check(
     )
     result = check_command.check(request, progress.make_display(quiet, json=False))
     if page is not None:
-        files.write_check(result, page)
+        files.write(check_page.render(result.to_dict()), page)
     return result
+
+
+def report(
+    runs: Run | str | Path | Sequence[Run | str | Path],
+    output: str | Path = "report.html",
+    *,
+    check: str | Path | None = None,
+    bench: str | Path | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Writes one run, or several side by side, into one HTML file that needs no network.
+
+    Args:
+        runs: Runs or their folders; a folder of several runs stands for all of them.
+        output: The file.
+        check: File of what `unikeras check --json` has printed.
+        bench: File of what `unikeras bench --json` has printed.
+        quiet: Print nothing.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnikerasError: there is no run, a file is damaged, or the page can't be written. Where only the dataset is gone, the page
+            is written without its images.
+    """
+    from unikeras import progress, report_command
+
+    named = [runs] if isinstance(runs, (Run, str, Path)) else runs
+    folders = [one.path if isinstance(one, Run) else Path(one) for one in named]
+    given = [None if file is None else Path(file) for file in (check, bench)]
+    return report_command.report(folders, Path(output), progress.make_display(quiet, json=False), *given, option="output=")
 
 
 def _as_run(run: Run | str | Path) -> Run:

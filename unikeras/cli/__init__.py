@@ -7,7 +7,7 @@ import sys
 import rich_click as click
 
 from unikeras import __version__
-from unikeras.cli import benchmarks, checks, datasets, models, options, runs
+from unikeras.cli import benchmarks, checks, datasets, models, options, reports, runs
 from unikeras.cli.groups import Group
 from unikeras.errors import UnikerasError
 from unikeras.printing import print_error
@@ -24,7 +24,7 @@ def cli() -> None:
 
 
 TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict)
-for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models):
+for _command in (*TRAINING, reports.report, checks.check, benchmarks.bench, datasets.data, models.models):
     cli.add_command(_command)
 
 

@@ -26,10 +26,11 @@ RESULT_KEYS = (
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
 )
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write the finished runs into one offline page.")
 @json_option
 @quiet_option
 @debug_option
-def train(config: Path | None, json: bool, quiet: bool, **options: str | None) -> None:
+def train(config: Path | None, report: Path | None, json: bool, quiet: bool, **options: str | None) -> None:
     """Train a model on one backend or several, from the same weights and batches.
 
     Every option can also stand in the file given with --config, or in an environment variable such as UNIKERAS_BATCH_SIZE; an
@@ -41,7 +42,16 @@ def train(config: Path | None, json: bool, quiet: bool, **options: str | None) -
     settings = resolve(given(options), config)
     from unikeras import commands
 
-    _print_runs(commands.train(settings, display(json, quiet)), json)
+    if report is not None:
+        from unikeras.reporting import files
+
+        files.require_writable(report)
+    finished = commands.train(settings, display(json, quiet))
+    if report is not None:
+        from unikeras import report_command
+
+        report_command.report([run.path for run in finished], report, display(json, quiet=True), option="--report")
+    _print_runs(finished, json)
 
 
 @click.command()

@@ -1,133 +1,40 @@
-"""Charts: Plotly figures as JSON values. Colours are names of the style sheet's, so that they follow light and dark."""
+"""What charts share. They are Plotly figures as JSON values; colours are names of the style sheet's, to follow light and dark."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star")
-WIDTHS = (6.0, 4.0, 2.5, 2.0)
-MARKED = 60  # steps up to which each has a marker
-VISIBLE = 4.0  # times the envelope that a chart of deviations shows
+MARKED = 60  # points up to which each has a marker
 SERIES = 6  # colours in the style sheet
 
-Losses = Sequence[float | None]
+
+def color(index: int) -> str:
+    """Of the run or backend with this number."""
+    return f"var(--series-{index % SERIES + 1})"
 
 
-def trajectory(row: dict[str, Any]) -> dict[str, Any]:
-    """The free runs of one dtype in three views: distance from the float64 run, signed deviation from it, and losses."""
-    views: dict[str, tuple[Callable[[Losses, Losses], Losses], str]] = {
-        "distance": (_distance, "distance of the loss from the float64 run"),
-        "deviation": (_deviation, "loss − loss of the float64 run"),
-        "loss": (lambda losses, _: losses, "loss"),
-    }
-    return {view: _draw(row, view, title, of) for view, (of, title) in views.items()}
-
-
-def _draw(row: dict[str, Any], view: str, title: str, of: Callable[[Losses, Losses], Losses]) -> dict[str, Any]:
-    """One view; `of` makes its values from losses and those of the float64 run."""
-    import plotly.graph_objects as go
-
-    center, steps = row["center"], list(range(1, len(row["center"]) + 1))
-    figure = go.Figure(layout={"template": None})
-    low, high = of(row["low"], center), of(row["high"], center)
-    backends = {backend: of(losses, center) for backend, losses in row["backends"].items()}
-    _add_envelope(figure, view, steps, low, high)
-    for index, twin in enumerate(row["twins"]):
-        _add_twin(figure, steps, of(twin, center), index == 0)
-    if view == "loss":
-        line = {"color": "var(--muted)", "width": 1}
-        figure.add_scatter(x=steps, y=center, mode="lines", name="float64 run", line=line, hovertemplate="%{y:.6g}")
-    for index, (backend, values) in enumerate(backends.items()):
-        _add_backend(figure, index, backend, steps, values)
-    _lay_out(figure, title, len(steps))
-    _mark_horizon(figure, row["horizon"], len(steps))
-    figure.update_yaxes(
-        type="log" if view == "distance" else "linear", range=_range(high, backends.values()) if view == "deviation" else None
-    )
-    drawn: dict[str, Any] = json.loads(figure.to_json())
-    return drawn
-
-
-def _deviation(losses: Losses, center: Losses) -> list[float | None]:
-    return [None if loss is None or exact is None else loss - exact for loss, exact in zip(losses, center, strict=False)]
-
-
-def _distance(losses: Losses, center: Losses) -> list[float | None]:
-    """Zero has no place on a scale of powers, and lines that touch it are interrupted there."""
-    return [abs(value) if value else None for value in _deviation(losses, center)]
-
-
-def _range(high: Losses, backends: Iterable[Losses]) -> list[float] | None:
-    """A run that is far off must not press the envelope flat; zooming out shows the rest of it."""
-    limit = VISIBLE * max((value or 0.0 for value in high), default=0.0)
-    farthest = max((abs(value or 0.0) for values in backends for value in values), default=0.0)
-    return [-limit, limit] if farthest > limit > 0 else None
-
-
-def _add_envelope(figure: Any, view: str, steps: list[int], low: Losses, high: Losses) -> None:
-    edge = {"color": "var(--envelope-edge)", "width": 1}
-    shape = {"x": steps, "mode": "lines", "line": edge, "fillcolor": "var(--envelope)", "legendgroup": "envelope"}
-    if view == "distance":
-        figure.add_scatter(**shape, y=high, fill="tozeroy", name="envelope", hovertemplate="up to %{y:.2g}")
-        return
-    figure.add_scatter(**shape, y=low, showlegend=False, name="lowest", hovertemplate="%{y:.6g}")
-    figure.add_scatter(**shape, y=high, fill="tonexty", name="envelope", hovertemplate="%{y:.6g}")
-
-
-def _add_twin(figure: Any, steps: list[int], values: Losses, first: bool) -> None:
-    """Thin and grey; the legend switches all of them together."""
-    line = {"color": "var(--twin)", "width": 1}
-    figure.add_scatter(
-        x=steps, y=values, mode="lines", line=line, name="twins", legendgroup="twins", showlegend=first, hoverinfo="skip"
-    )
-
-
-def _add_backend(figure: Any, index: int, name: str, steps: list[int], values: Losses) -> None:
-    """Own colour, dashes and marker; the first are thicker, so that they can be seen below others of the same values."""
-    color = f"var(--series-{index % SERIES + 1})"
-    figure.add_scatter(
-        x=steps,
-        y=values,
-        name=_plain(name),
-        mode="lines+markers" if len(steps) <= MARKED else "lines",
-        line={"color": color, "width": WIDTHS[min(index, len(WIDTHS) - 1)], "dash": DASHES[index % len(DASHES)]},
-        marker={"color": color, "size": max(6, 12 - 2 * index), "symbol": MARKERS[index % len(MARKERS)]},
-        hovertemplate="%{y:.3g}",
-    )
-
-
-def _plain(name: str) -> str:
-    """Plotly reads a few HTML tags in names, links among them; a backend's name is to stay what it is."""
+def plain(name: str) -> str:
+    """Plotly reads a few HTML tags in names, links among them; a name is to stay what it is."""
     return name.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _lay_out(figure: Any, title: str, steps: int) -> None:
+def layout(x_title: str, y_title: str, height: int = 420) -> dict[str, Any]:
+    """Axes, colours and hovering."""
     axis = {"gridcolor": "var(--grid)", "zerolinecolor": "var(--grid)", "linecolor": "var(--grid)", "automargin": True}
-    figure.update_layout(
-        paper_bgcolor="var(--surface)",
-        plot_bgcolor="var(--surface)",
-        font={"color": "var(--text)", "family": "system-ui, sans-serif", "size": 13},
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        height=420,
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "var(--surface)", "bordercolor": "var(--grid)", "font": {"color": "var(--text)"}},
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
-        xaxis={**axis, "title": {"text": "training step"}, "range": [0.5, steps + 0.5], "zeroline": False},
-        yaxis={**axis, "title": {"text": title}, "exponentformat": "power"},
-    )
-
-
-def _mark_horizon(figure: Any, horizon: int, steps: int) -> None:
-    """The end of what is judged."""
-    if horizon < steps:
-        figure.add_vrect(x0=horizon + 0.5, x1=steps + 0.5, fillcolor="var(--beyond)", line_width=0, layer="below")
-    line = {"color": "var(--muted)", "width": 2, "dash": "dot"}
-    label = "horizon: the twins part" if horizon < steps else "all steps are judged"
-    figure.add_vline(
-        x=horizon + 0.5,
-        line=line,
-        annotation={"text": label, "xanchor": "right", "y": 0.0, "yanchor": "bottom", "showarrow": False},
-    )
+    return {
+        "paper_bgcolor": "var(--surface)",
+        "plot_bgcolor": "var(--surface)",
+        "font": {"color": "var(--text)", "family": "system-ui, sans-serif", "size": 13},
+        "margin": {"l": 10, "r": 10, "t": 30, "b": 10},
+        "height": height,
+        "hovermode": "x unified",
+        "hoverlabel": {
+            "bgcolor": "var(--surface)",
+            "bordercolor": "var(--grid)",
+            "font": {"color": "var(--text)"},
+            "namelength": 40,
+        },
+        "xaxis": {**axis, "title": {"text": x_title}},
+        "yaxis": {**axis, "title": {"text": y_title}, "exponentformat": "power"},
+    }

@@ -26,7 +26,7 @@ KINDS = {
     "structure": ("Another structure", "these are not the same parameters, so nothing that follows could agree"),
 }
 
-SYMBOLS = {"agree": "✓", "disagree": "✗", "defect": "!"}
+SYMBOLS = {"agree": "✓", "disagree": "✗", "defect": "!", "finished": "✓", "unfinished": "…"}
 
 
 def stage_title(stage: str) -> str:
@@ -78,6 +78,14 @@ def times(value: float | None) -> str:
 def count(number_of: int, noun: str = "") -> str:
     """1,019 or "1 step", "20 steps"."""
     return f"{number_of:,}" + (f" {noun}{'' if number_of == 1 else 's'}" if noun else "")
+
+
+def duration(seconds: float) -> str:
+    """0.4 s, 17 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def fact(value: Any) -> str:

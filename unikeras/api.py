@@ -202,8 +202,8 @@ def report(
 
     named = [runs] if isinstance(runs, (Run, str, Path)) else runs
     folders = [one.path if isinstance(one, Run) else Path(one) for one in named]
-    given = [None if file is None else Path(file) for file in (check, bench)]
-    return report_command.report(folders, Path(output), progress.make_display(quiet, json=False), *given, option="output=")
+    results = {name: Path(file) for name, file in (("check", check), ("bench", bench)) if file is not None}
+    return report_command.report(folders, Path(output), progress.make_display(quiet, json=False), option="output=", **results)
 
 
 def _as_run(run: Run | str | Path) -> Run:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from unikeras.predictions import Predictions
     from unikeras.reporting.subject import Subject
 
-OPTION = "--output"
-
 
 def report(
-    folders: Sequence[Path], output: Path, display: Display, check: Path | None = None, bench: Path | None = None, option: str = OPTION
+    folders: Sequence[Path],
+    output: Path,
+    display: Display,
+    *,
+    check: Path | None = None,
+    bench: Path | None = None,
+    option: str = "--output",
 ) -> Path:
     """Writes the page of runs, and returns its path.
 
@@ -82,9 +86,10 @@ def _subject(one: Run, name: str, display: Display) -> Subject:
         known = one.provenance if (one.path / run.PROVENANCE).is_file() else {}
         why = "The run did not finish, so that there are no weights to predict with."
         return Subject(name, one, state, None, known, rows, no_predictions=why)
-    dataset, no_pictures = _dataset(one, display)
-    predictions, no_predictions = _predictions(one, dataset, no_pictures, display)
-    return Subject(name, one, state, one.result, one.provenance, rows, predictions, dataset and dataset[1], no_predictions, no_pictures)
+    found, no_pictures = _dataset(one, display)
+    predictions, no_predictions = _predictions(one, found, no_pictures, display)
+    dataset = found[1] if found else None
+    return Subject(name, one, state, one.result, one.provenance, rows, predictions, dataset, no_predictions, no_pictures)
 
 
 def _dataset(one: Run, display: Display) -> tuple[tuple[Path, Dataset] | None, str]:

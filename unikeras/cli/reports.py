@@ -26,5 +26,5 @@ def report(runs: tuple[Path, ...], output: Path, check: Path | None, bench: Path
     """
     from unikeras import report_command
 
-    page = report_command.report(runs, output, display(json=False, quiet=quiet), check, bench)
+    page = report_command.report(runs, output, display(json=False, quiet=quiet), check=check, bench=bench)
     console().print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)

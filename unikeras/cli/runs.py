@@ -26,7 +26,9 @@ RESULT_KEYS = (
 @click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="YAML file of settings, as in a run's config.yaml."
 )
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write the finished runs into one offline page.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write the finished runs into one offline page."
+)
 @json_option
 @quiet_option
 @debug_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star")
+WIDTHS = (6.0, 4.0, 2.5, 2.0)  # the first are thicker, so that they can be seen below others of the same values
 MARKED = 60  # points up to which each has a marker
 SERIES = 6  # colours in the style sheet
 
@@ -12,6 +13,11 @@ SERIES = 6  # colours in the style sheet
 def color(index: int) -> str:
     """Of the run or backend with this number."""
     return f"var(--series-{index % SERIES + 1})"
+
+
+def width(index: int) -> float:
+    """Of its line."""
+    return WIDTHS[min(index, len(WIDTHS) - 1)]
 
 
 def plain(name: str) -> str:

@@ -70,7 +70,7 @@ def describe(predictions: Predictions, names: list[str]) -> Classes:
         ClassRow(name, int(support), int(counts[label, label]), _number(precision), _number(recall), _number(f1))
         for label, name, precision, recall, f1, support in zip(labels, names, *figures, strict=True)
     ]
-    matrix = [_cells(label, counts[label], names) for label in labels] if len(names) <= MOST_CLASSES else []
+    matrix = [_cells(label, counts[label], names) for label in range(len(names))] if len(names) <= MOST_CLASSES else []
     return Classes(names, matrix, rows, _confusions(counts, names), counts.tolist())
 
 

@@ -10,6 +10,7 @@ from unikeras.reporting import charts, words
 from unikeras.reporting.subject import Subject
 
 MOST_POINTS = 2000  # of a line; more can't be seen, and make the page slow
+FEW_EPOCHS = 10
 MOST_ROWS = 100  # of a table of steps
 
 Row = dict[str, Any]
@@ -35,7 +36,7 @@ def draw(subjects: Sequence[Subject]) -> dict[str, Any]:
 def captions(subjects: Sequence[Subject]) -> dict[str, str]:
     """What the charts show, in words."""
     return {
-        "loss": "Loss. " + " ".join(_course(subject, "loss", words.number) for subject in subjects),
+        "loss": "Loss. " + " ".join(_course(subject, "loss", words.loss) for subject in subjects),
         "accuracy": "Accuracy. " + " ".join(_course(subject, "accuracy", "{:.2%}".format) for subject in subjects),
         "machine": "Speed and memory by epoch. " + " ".join(map(_effort, subjects)),
     }
@@ -51,10 +52,13 @@ def _course(subject: Subject, what: str, shown: Callable[[float], str]) -> str:
     epochs = subject.rows_of("epoch")
     if not epochs:
         return f"{subject.name}: no epoch has ended."
-    ends = (epochs[0], epochs[-1])
-    train, test = (["not finite" if (value := row[f"{split}_{what}"]) is None else shown(value) for row in ends] for split in ("train", "test"))
-    span = words.count(len(epochs), "epoch")
-    return f"{subject.name}: in {span} from {train[0]} to {train[1]} on training images, from {test[0]} to {test[1]} on test images."
+    train, test = ([_shown(row[f"{split}_{what}"], shown) for row in (epochs[0], epochs[-1])] for split in ("train", "test"))
+    how = f"on training images, from {test[0]} to {test[1]} on test images"
+    return f"{subject.name}: in {words.count(len(epochs), 'epoch')} from {train[0]} to {train[1]} {how}."
+
+
+def _shown(value: float | None, shown: Callable[[float], str]) -> str:
+    return "not finite" if value is None else shown(value)
 
 
 def _effort(subject: Subject) -> str:
@@ -71,7 +75,9 @@ def _learning(subjects: Sequence[Subject], what: str, title: str, digits: str) -
         "step": (_by_step, "training step"),
         "time": (_by_time, "seconds of training, without the start-up"),
     }
-    return {view: _figure(subjects, lambda subject, of=of: of(subject, what), axis, title, digits) for view, (of, axis) in views.items()}
+    return {
+        view: _figure([of(one, what) for one in subjects], subjects, axis, title, digits) for view, (of, axis) in views.items()
+    }
 
 
 def _by_epoch(subject: Subject, what: str) -> tuple[Line, Line]:
@@ -101,32 +107,42 @@ def _thinned(rows: list[Row], most: int) -> list[Row]:
     return rows[::-1][::every][::-1]
 
 
-def _figure(
-    subjects: Sequence[Subject], of: Callable[[Subject], tuple[Line, Line]], axis: str, title: str, digits: str
-) -> dict[str, Any]:
+def _figure(lines: list[tuple[Line, Line]], subjects: Sequence[Subject], axis: str, title: str, digits: str) -> dict[str, Any]:
+    """One view; of each run, the line of the training images and that of the test images."""
     traces = []
-    for index, subject in enumerate(subjects):
-        for split, line in zip(("train", "test"), of(subject), strict=True):
+    for index, (subject, pair) in enumerate(zip(subjects, lines, strict=True)):
+        for split, line in zip(("train", "test"), pair, strict=True):
             traces.append(_trace(index, f"{subject.name}, {split}", split, line, digits))
     layout = charts.layout(axis, title)
     layout["yaxis"] |= {"tickformat": ".0%"} if title == "accuracy" else {"rangemode": "tozero"}
+    _mark_epochs(layout, axis, traces)
     return {"data": traces, "layout": layout | {"showlegend": False}}
 
 
 def _trace(index: int, name: str, split: str, line: Line, digits: str) -> dict[str, Any]:
     """Test lines are whole and marked, training lines thin and dotted; the run decides on the colour."""
-    color, test = charts.color(index), split == "test"
+    color, width, test = charts.color(index), charts.width(index), split == "test"
     return {
         "type": "scatter",
         "x": line[0],
         "y": line[1],
         "name": charts.plain(name),
         "mode": "lines+markers" if len(line[0]) <= charts.MARKED else "lines",
-        "line": {"color": color, "width": 2.5 if test else 1.5, "dash": "solid" if test else "dot"},
-        "marker": {"color": color, "size": 7 if test else 4, "symbol": charts.MARKERS[index % len(charts.MARKERS)]},
+        "line": {"color": color, "width": width if test else width / 2, "dash": "solid" if test else "dot"},
+        "marker": {
+            "color": color,
+            "size": max(6, 12 - 2 * index) if test else 4,
+            "symbol": charts.MARKERS[index % len(charts.MARKERS)],
+        },
         "hovertemplate": f"%{{y:{digits}}}",
         "meta": {"run": index, "split": split},
     }
+
+
+def _mark_epochs(layout: dict[str, Any], axis: str, traces: list[dict[str, Any]]) -> None:
+    """Few epochs are marked one by one: Plotly would mark halves as well."""
+    if axis == "epoch" and all(len(trace["x"]) <= FEW_EPOCHS for trace in traces):
+        layout["xaxis"]["dtick"] = 1
 
 
 def _machine(subjects: Sequence[Subject], key: str, title: str, digits: str) -> dict[str, Any]:
@@ -136,4 +152,5 @@ def _machine(subjects: Sequence[Subject], key: str, title: str, digits: str) -> 
         traces.append(_trace(index, subject.name, "test", line, digits) | {"meta": {"run": index}})
     layout = charts.layout("epoch", title, height=320)
     layout["yaxis"]["rangemode"] = "tozero"
+    _mark_epochs(layout, "epoch", traces)
     return {"data": traces, "layout": layout | {"showlegend": False}}

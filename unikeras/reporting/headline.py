@@ -47,7 +47,8 @@ def _several(finished: Sequence[Subject]) -> str:
         return f"{len(finished)} runs on different data"
     best, *others = sorted(finished, key=_accuracy, reverse=True)
     if _accuracy(best) == _accuracy(others[-1]):
-        return f"All {len(finished)} runs recognise {_accuracy(best):.2%} of the test images"
+        all_of_them = "Both runs" if len(finished) == 2 else f"All {len(finished)} runs"
+        return f"{all_of_them} recognise {_accuracy(best):.2%} of the test images"
     tied = [one.name for one in others if _accuracy(one) == _accuracy(best)]
     names = words.enumeration([best.name, *tied])
     worst = f"{others[-1].name} {_accuracy(others[-1]):.2%}"
@@ -78,7 +79,11 @@ def _pair(best: Subject, other: Subject) -> str:
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     differ = int(np.sum(best.predictions.predicted != other.predictions.predicted))
     if not only_first + only_second:
-        same = "the same answer for every test image" if not differ else f"other answers for {words.count(differ, 'image')}, all wrong"
+        same = (
+            "the same answer for every test image"
+            if not differ
+            else f"other answers for {words.count(differ, 'image')}, all wrong"
+        )
         return f"{best.name} and {other.name} give {same}."
     p = float(stats.binomtest(only_first, only_first + only_second).pvalue)
     meaning = "more than chance explains" if p < 1 - CONFIDENCE else "no more than chance explains"
@@ -113,11 +118,11 @@ def _facts(subject: Subject) -> list[tuple[str, str]]:
     if subject.result is None and not epochs:
         return []
     last = subject.result or {**epochs[-1], "epochs": epochs[-1]["epoch"], "steps": epochs[-1]["step"]}
-    facts = [("test loss", _shown(last["test_loss"], words.number))]
+    facts = [("test loss", _shown(last["test_loss"], words.loss))]
     if subject.result is None:
         facts.insert(0, ("test accuracy", _shown(last["test_accuracy"], "{:.2%}".format)))
     facts += [
-        ("training loss", _shown(last["train_loss"], words.number)),
+        ("training loss", _shown(last["train_loss"], words.loss)),
         ("trained", f"{words.count(last['epochs'], 'epoch')}, {words.count(last['steps'], 'step')}"),
         ("speed", _shown(last["images_per_second"], "{:,.0f} images/s".format)),
         ("training", words.duration(sum(row["train_seconds"] or 0 for row in epochs) if epochs else last["train_seconds"])),

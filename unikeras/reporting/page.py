@@ -11,7 +11,7 @@ from typing import Any
 
 from unikeras.reporting import words
 
-FILTERS = {name: getattr(words, name) for name in ("number", "ratio", "count", "fact", "duration", "enumeration")}
+FILTERS = {name: getattr(words, name) for name in ("number", "ratio", "count", "fact", "loss", "duration", "enumeration")}
 
 
 def render_page(template: str, context: dict[str, Any], charts: dict[str, Any], data: Any) -> str:

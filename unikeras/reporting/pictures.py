@@ -46,7 +46,7 @@ def picture(dataset: Dataset, index: int) -> Picture:
 
 
 def _eight_bit(dataset: Dataset, sample: Any) -> Any:
-    """[height, width] or [height, width, 3] in 0 … 255; other types are spread from the training set's smallest value to its largest."""
+    """[height, width] or [height, width, 3] in 0 … 255; other types are spread over the range of the training set."""
     sample = sample[..., 0] if sample.ndim == 3 and sample.shape[2] == 1 else sample
     if sample.dtype == np.uint8:
         return sample

@@ -29,17 +29,22 @@ CHECK = {
             "worst_ratio": MAYBE_NUMBER,
         }
     ],
-    "figures": [{**PLACE, "agrees": bool, "error": MAYBE_NUMBER, "bound": MAYBE_NUMBER, "exact": MAYBE_NUMBER, "exact_floor": float}],
+    "figures": [
+        {**PLACE, "agrees": bool, "error": MAYBE_NUMBER, "bound": MAYBE_NUMBER, "exact": MAYBE_NUMBER, "exact_floor": float}
+    ],
     "settings": {"model": str, "dataset": str, "backends": [str]},
     "command": str,
 }
+SPEEDS = ("images_per_second", "peak_memory_mb", "first_step_seconds")
 BENCH = {
     "settings": {"model": str, "dataset": str, "threads": (int, None)},
     "races": [
         {
             "batch_size": int,
-            "contestants": [{"name": str, "variant": str, "images_per_second": float, "peak_memory_mb": float, "first_step_seconds": float}],
-            "ratios": [{**dict.fromkeys(("contestant", "rival", "verdict"), str), **dict.fromkeys(("median", "low", "high"), float)}],
+            "contestants": [{**dict.fromkeys(("name", "variant"), str), **dict.fromkeys(SPEEDS, float)}],
+            "ratios": [
+                {**dict.fromkeys(("contestant", "rival", "verdict"), str), **dict.fromkeys(("median", "low", "high"), float)}
+            ],
             "noise": {"low": float, "high": float},
         }
     ],

@@ -11,7 +11,10 @@ from unikeras.reporting.page import render_page
 from unikeras.reporting.subject import LEFT_OUT, Subject
 from unikeras.settings import FIELDS, as_option
 
+MACHINE = ("device", "cpu", "cores", "python", "git_commit")
 HASHES = ("data_hash", "model_hash", "initial_weights")
+
+OF_ONE_RUN = ("format", "backend", "inputs", "history", *HASHES)
 
 
 def render(subjects: Sequence[Subject], check_result: dict[str, Any] | None, bench_result: dict[str, Any] | None) -> str:
@@ -47,8 +50,13 @@ def differences(subjects: Sequence[Subject]) -> list[tuple[str, list[str]]]:
     """Settings, hashes and versions in which runs differ, with the value of each run."""
     columns = [_circumstances(subject) for subject in subjects]
     names = dict.fromkeys(name for column in columns for name in column)
-    rows = [(name, [words.fact(column.get(name)) for column in columns]) for name in names]
+    rows = [(name, [_exact(column.get(name)) for column in columns]) for name in names]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _exact(value: Any) -> str:
+    """As `words.fact`, but with all digits: what differs must not look equal."""
+    return repr(value) if isinstance(value, float) else words.fact(value)
 
 
 def command(subject: Subject) -> str:
@@ -63,7 +71,7 @@ def command(subject: Subject) -> str:
 def _circumstances(subject: Subject) -> dict[str, Any]:
     known = subject.provenance
     versions = {f"{name} version": version for name, version in known.get("versions", {}).items()}
-    machine = {name: known[name] for name in ("device", "cpu", "cores", "python", "git_commit") if name in known}
+    machine: dict[str, Any] = {name: known[name] for name in MACHINE if name in known}
     hashes = {name: str(known[name])[:12] for name in HASHES if name in known}
     return {**subject.settings, **hashes, **versions, **machine}
 
@@ -72,7 +80,8 @@ def _environments(subjects: Sequence[Subject]) -> list[tuple[list[str], dict[str
     """run.json without what belongs to one run only; runs of the same environment are shown together."""
     groups: list[tuple[list[str], dict[str, Any]]] = []
     for subject in subjects:
-        own = {key: value for key, value in subject.provenance.items() if key not in ("format", "backend", "inputs", "history", *HASHES)}
+        known = {key: value for key, value in subject.provenance.items() if key not in OF_ONE_RUN}
+        own = {**known.pop("versions", {}), **known}
         same = next((names for names, facts in groups if facts == own), None)
         if same is None:
             groups.append(([subject.name], own))

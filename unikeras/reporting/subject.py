@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from unikeras.predictions import Predictions
     from unikeras.run import Run
 
-EPOCH_FIGURES = ("learning_rate", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "train_seconds", "test_seconds", "images_per_second")
+LEARNING = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+MACHINE = ("learning_rate", "train_seconds", "test_seconds", "images_per_second")
 ROW_SHAPES = {
     "step": {"epoch": int, "step": int, **dict.fromkeys(("learning_rate", "loss", "accuracy"), float)},
-    "epoch": {"epoch": int, "step": int, **dict.fromkeys(EPOCH_FIGURES, float)},
+    "epoch": {"epoch": int, "step": int, **dict.fromkeys((*LEARNING, *MACHINE), float)},
 }
 LEFT_OUT = ("output", "cache_dir")  # places, which say nothing about what was trained
 
@@ -86,7 +87,7 @@ def finite(value: Any) -> Any:
 
 
 def name_runs(runs: Sequence[Run]) -> list[str]:
-    """A name for each: its backend, where the runs differ in nothing else; otherwise as much of its path as tells it from the others."""
+    """A name for each: its backend, where the runs differ in nothing else; otherwise the part of its path that is its own."""
     settings = [{**run.settings.to_dict(), "output": None} for run in runs]
     backends = [one.pop("backend") for one in settings]
     if len(set(backends)) == len(runs) and all(one == settings[0] for one in settings):

@@ -9,7 +9,6 @@ from typing import Any
 from unikeras.reporting import charts
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-WIDTHS = (6.0, 4.0, 2.5, 2.0)
 VISIBLE = 4.0  # times the envelope that a chart of deviations shows
 
 Losses = Sequence[float | None]
@@ -89,14 +88,14 @@ def _add_twin(figure: Any, steps: list[int], values: Losses, first: bool) -> Non
 
 
 def _add_backend(figure: Any, index: int, name: str, steps: list[int], values: Losses) -> None:
-    """Own colour, dashes and marker; the first are thicker, so that they can be seen below others of the same values."""
+    """Own colour, width, dashes and marker."""
     color = charts.color(index)
     figure.add_scatter(
         x=steps,
         y=values,
         name=charts.plain(name),
         mode="lines+markers" if len(steps) <= charts.MARKED else "lines",
-        line={"color": color, "width": WIDTHS[min(index, len(WIDTHS) - 1)], "dash": DASHES[index % len(DASHES)]},
+        line={"color": color, "width": charts.width(index), "dash": DASHES[index % len(DASHES)]},
         marker={"color": color, "size": max(6, 12 - 2 * index), "symbol": charts.MARKERS[index % len(charts.MARKERS)]},
         hovertemplate="%{y:.3g}",
     )

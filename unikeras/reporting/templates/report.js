@@ -31,7 +31,7 @@ function draw(place) {
   for (const trace of figure.data) trace.visible = isOn(trace.meta);
   const finger = matchMedia("(pointer: coarse)").matches; // it scrolls the page
   figure.layout.dragmode = finger ? false : "zoom";
-  const config = { responsive: true, displaylogo: false, displayModeBar: !finger, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = { responsive: true, displaylogo: false, displayModeBar: finger ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   Plotly.react(place, figure.data, figure.layout, config);
 }
 

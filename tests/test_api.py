@@ -35,6 +35,7 @@ def test_exported_names() -> None:
         "export",
         "load_run",
         "predict",
+        "report",
         "resume",
         "train",
         "tune",

@@ -22,7 +22,7 @@ from unikeras.launcher import child_environment
 from unikeras.progress import make_display
 from unikeras.settings import Settings, resolve
 
-TIMES = ("train_seconds", "test_seconds", "images_per_second")
+TIMES = ("train_seconds", "test_seconds", "images_per_second", "peak_memory_mb")  # and what else the machine decides
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unikeras.api import Run, check, compare, evaluate, export, load_run, predict, resume, train, tune
+    from unikeras.api import Run, check, compare, evaluate, export, load_run, predict, report, resume, train, tune
     from unikeras.checking.result import CheckResult
     from unikeras.errors import (
         BackendError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "unikeras.api": ("Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export", "tune"),
+    "unikeras.api": ("Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export", "tune", "report"),
     "unikeras.checking.result": ("CheckResult",),
     "unikeras.errors": (
         "BackendError",
@@ -65,6 +65,7 @@ __all__ = [
     "export",
     "load_run",
     "predict",
+    "report",
     "resume",
     "train",
     "tune",

@@ -1,4 +1,4 @@
-"""The Python API: `unikeras.train`, `resume`, `evaluate`, `predict`, `load_run`, `check`, `compare`, `export`, `tune`."""
+"""The Python API: one function for each thing that the command line does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unikeras.checking.result import CheckResult
     from unikeras.tune_result import TuneResult
 
-__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export", "tune"]
+__all__ = ["Run", "check", "compare", "evaluate", "load_run", "predict", "resume", "train", "export", "tune", "report"]
 
 
 def train(*, config: str | Path | None = None, quiet: bool = False, **settings: Any) -> Run | list[Run]:
@@ -184,7 +184,8 @@ def check(
         UnikerasError: the comparison could not be made.
     """
     from unikeras import check_command, check_request, progress
-    from unikeras.report import files
+    from unikeras.reporting import check as check_page
+    from unikeras.reporting import files
 
     names = backends if isinstance(backends, str) else ",".join(backends)
     given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
@@ -195,7 +196,7 @@ def check(
     )
     result = check_command.check(request, progress.make_display(quiet, json=False))
     if page is not None:
-        files.write_check(result, page)
+        files.write(check_page.render(result.to_dict()), page)
     return result
 
 
@@ -255,8 +256,8 @@ def tune(
         KeyboardInterrupt: Ctrl-C, after the trials under way were saved.
     """
     from unikeras import progress, tune_command, tune_request, tune_space
-    from unikeras.report import files
-    from unikeras.report import tune as page
+    from unikeras.reporting import files
+    from unikeras.reporting import tune as page
 
     given = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     checked = resolve(given, Path(config) if config else None, spell=lambda name: f"{name}=")
@@ -267,8 +268,40 @@ def tune(
     file = None if report is None else files.require_writable(Path(report))
     result = tune_command.tune(request, progress.make_display(quiet, json=False))
     if file is not None:
-        page.write(result, file)
+        files.write(page.render(result), file)
     return result
+
+
+def report(
+    runs: Run | str | Path | Sequence[Run | str | Path],
+    output: str | Path = "report.html",
+    *,
+    check: str | Path | None = None,
+    bench: str | Path | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Writes one run, or several side by side, into one HTML file that needs no network.
+
+    Args:
+        runs: Runs or their folders; a folder of several runs stands for all of them.
+        output: The file.
+        check: File of what `unikeras check --json` has printed.
+        bench: File of what `unikeras bench --json` has printed.
+        quiet: Print nothing.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnikerasError: there is no run, a file is damaged, or the page can't be written. Where only the dataset is gone, the page
+            is written without its images.
+    """
+    from unikeras import progress, report_command
+
+    named = [runs] if isinstance(runs, (Run, str, Path)) else runs
+    folders = [one.path if isinstance(one, Run) else Path(one) for one in named]
+    results = {name: Path(file) for name, file in (("check", check), ("bench", bench)) if file is not None}
+    return report_command.report(folders, Path(output), progress.make_display(quiet, json=False), option="output=", **results)
 
 
 def _as_run(run: Run | str | Path) -> Run:

@@ -151,6 +151,7 @@ class Recorder:
             "train_seconds": seconds,
             "test_seconds": time.perf_counter() - started,
             "images_per_second": _rate(books.epoch_samples, seconds),
+            "peak_memory_mb": peak_memory_mb(),
         }
         self.file.append(row)
         self.emit(EpochEnd(row))

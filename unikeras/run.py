@@ -100,11 +100,22 @@ class Run:
     @functools.cached_property
     def metrics(self) -> list[dict[str, Any]]:
         """Rows in the order they were written; `kind` is step or epoch."""
+        return self._rows(self._metrics_bytes())
+
+    def rows_so_far(self) -> list[dict[str, Any]]:
+        """As `metrics`, of a run that did not finish: there may be none yet, and of the last only a part."""
+        whole = self._metrics_bytes().rpartition(b"\n")[0] if (self.path / METRICS).is_file() else b""
+        return self._rows(whole)
+
+    def _metrics_bytes(self) -> bytes:
         path = self.path / METRICS
         try:
-            return [_row(line, number, path) for number, line in enumerate(path.read_bytes().splitlines(), start=1)]
+            return path.read_bytes()
         except OSError as error:
             raise RunError(f"{path} can't be read: {error.strerror}.", cure=DAMAGED) from None
+
+    def _rows(self, content: bytes) -> list[dict[str, Any]]:
+        return [_row(line, number, self.path / METRICS) for number, line in enumerate(content.splitlines(), start=1)]
 
     def _newer(self) -> str:
         """The cure for a run that this version doesn't understand, with the version that wrote it, if that can be read."""

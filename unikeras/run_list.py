@@ -38,7 +38,7 @@ def _row(folder: Path) -> dict[str, Any]:
     life = run_lock.last_life(folder)
     return {
         "run": str(folder),
-        "state": _state(folder, bool(checkpoints)),
+        "state": state_of(folder),
         **_settings(folder),
         "epoch": last.get("epoch", 0),
         "step": last.get("step", 0),
@@ -47,12 +47,13 @@ def _row(folder: Path) -> dict[str, Any]:
     }
 
 
-def _state(folder: Path, has_checkpoint: bool) -> str:
+def state_of(folder: Path) -> str:
+    """The state of the run in a folder, as `list_runs` says it."""
     if run_lock.is_held(folder):
         return "running"
     if (folder / run.RESULT).is_file():
         return "finished"
-    return "resumable" if has_checkpoint else "crashed"
+    return "resumable" if run.checkpoint_paths(folder / run.CHECKPOINTS) else "crashed"
 
 
 def _settings(folder: Path) -> dict[str, Any]:

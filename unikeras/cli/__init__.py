@@ -19,6 +19,7 @@ from unikeras.cli import (
     models,
     options,
     projects,
+    reports,
     runs,
     tuning,
 )
@@ -37,7 +38,7 @@ def cli() -> None:
     """Write a model once in Keras 3; train it on any backend; prove that the backends agree."""
 
 
-TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, exports.export, tuning.tune)
+TRAINING = (runs.train, runs.resume, runs.runs, runs.evaluate, runs.predict, exports.export, tuning.tune, reports.report)
 AROUND = (projects.init, comparisons.compare, configuration.config, doctor.doctor, completion.completion)
 for _command in (*TRAINING, checks.check, benchmarks.bench, datasets.data, models.models, *AROUND):
     cli.add_command(_command)

@@ -36,7 +36,8 @@ def check(
     Exit code 0: they agree; 1: they disagree; 2: they could not be compared.
     """
     from unikeras import check_command, check_printing, check_request
-    from unikeras.report import files
+    from unikeras.reporting import check as check_page
+    from unikeras.reporting import files
 
     if plant == "list":
         rows = check_request.list_plants()
@@ -50,7 +51,7 @@ def check(
         files.require_writable(report)
     result = check_command.check(request, display(json, quiet))
     if report is not None:
-        files.write_check(result, report)
+        files.write(check_page.render(result.to_dict()), report)
     if json:
         print_json(result.to_dict())
     else:

@@ -35,11 +35,14 @@ RESULT_KEYS = (
 @click.command()
 @options_of(*FIELDS)
 @config_option
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write the finished runs into one offline page."
+)
 @sink_options
 @json_option
 @quiet_option
 @debug_option
-def train(config: Path | None, json: bool, quiet: bool, **options: Any) -> None:
+def train(config: Path | None, report: Path | None, json: bool, quiet: bool, **options: Any) -> None:
     """Train a model on one backend or several, from the same weights and batches.
 
     Every option can also stand in the file given with --config, or in an environment variable such as UNIKERAS_BATCH_SIZE; an
@@ -52,7 +55,16 @@ def train(config: Path | None, json: bool, quiet: bool, **options: Any) -> None:
     resolved = resolve(settings, config)
     from unikeras import commands
 
-    _print_runs(commands.train(resolved, display(json, quiet), wanted), json)
+    if report is not None:
+        from unikeras.reporting import files
+
+        files.require_writable(report)
+    finished = commands.train(resolved, display(json, quiet), wanted)
+    if report is not None:
+        from unikeras import report_command
+
+        report_command.report([run.path for run in finished], report, display(json, quiet=True), option="--report")
+    _print_runs(finished, json)
 
 
 @click.command()

@@ -51,8 +51,8 @@ def tune(
     on where it was interrupted, or with more --trials. Needs pip install 'unikeras[tune]'.
     """
     from unikeras import tune_command, tune_printing, tune_request, tune_space
-    from unikeras.report import files
-    from unikeras.report import tune as page
+    from unikeras.reporting import files
+    from unikeras.reporting import tune as page
 
     settings = resolve(given(options), config)
     spaces = tune_space.parse(search, settings, given(options))
@@ -61,7 +61,7 @@ def tune(
         files.require_writable(report)
     result = tune_command.tune(request, display(json, quiet))
     if report is not None:
-        page.write(result, report)
+        files.write(page.render(result), report)
     if json:
         print_json(result.to_dict())
     else:

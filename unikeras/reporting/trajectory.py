@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unikeras.report import words
+from unikeras.reporting import words
 
 
 def describe(row: dict[str, Any]) -> dict[str, Any]:

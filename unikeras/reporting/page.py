@@ -9,9 +9,9 @@ import json
 from importlib import resources
 from typing import Any
 
-from unikeras.report import words
+from unikeras.reporting import words
 
-FILTERS = {"number": words.number, "ratio": words.ratio, "count": words.count, "fact": words.fact}
+FILTERS = {name: getattr(words, name) for name in ("number", "ratio", "count", "fact", "loss", "duration", "enumeration")}
 
 
 def render_page(template: str, context: dict[str, Any], charts: dict[str, Any], data: Any) -> str:
@@ -42,7 +42,7 @@ def _environment() -> Any:
     from markupsafe import Markup
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("unikeras.report"),
+        loader=jinja2.PackageLoader("unikeras.reporting"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -54,7 +54,7 @@ def _environment() -> Any:
 
 
 def _file(name: str) -> str:
-    return resources.files("unikeras.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("unikeras.reporting").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

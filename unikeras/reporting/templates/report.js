@@ -17,13 +17,21 @@ function colored(value, style) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, colored(inner, style)]));
 }
 
+const viewsOf = (id) => document.querySelector(`[data-views~="${CSS.escape(id)}"]`);
+
+// A line is hidden where one of its properties is switched off: its run, or training and test.
+function isOn(meta = {}) {
+  return all("[data-switch]").every((box) => box.checked || String(meta[box.dataset.switch]) !== box.value);
+}
+
 function draw(place) {
   const id = place.dataset.chart;
-  const chosen = document.querySelector(`[data-views="${CSS.escape(id)}"] input:checked`);
+  const chosen = viewsOf(id).querySelector("input:checked");
   const figure = colored(JSON.parse(byId(`${id}-data`).textContent)[chosen.value], getComputedStyle(document.documentElement));
+  for (const trace of figure.data) trace.visible = isOn(trace.meta);
   const finger = matchMedia("(pointer: coarse)").matches; // it scrolls the page
   figure.layout.dragmode = finger ? false : "zoom";
-  const config = { responsive: true, displaylogo: false, displayModeBar: !finger, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = { responsive: true, displaylogo: false, displayModeBar: finger ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
   Plotly.react(place, figure.data, figure.layout, config);
 }
 
@@ -35,12 +43,44 @@ async function startCharts() {
   document.head.append(plotly);
   for (const place of places) {
     place.replaceChildren();
-    const views = document.querySelector(`[data-views="${CSS.escape(place.dataset.chart)}"]`);
+    const views = viewsOf(place.dataset.chart);
     views.hidden = false;
     views.addEventListener("change", () => draw(place));
     draw(place);
   }
+  for (const switches of all("[data-switches]")) {
+    switches.hidden = false;
+    switches.addEventListener("change", () => places.forEach(draw));
+  }
+  all("[data-zoom]").forEach(startZoom);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => places.forEach(draw));
+}
+
+// Zoom along the x axis by buttons, for the keyboard and for fingers, which scroll the page.
+const MOVES = { in: [0.25, -0.25], out: [-0.5, 0.5], left: [-0.25, -0.25], right: [0.25, 0.25] };
+
+function startZoom(group) {
+  const place = document.querySelector(`[data-chart="${CSS.escape(group.dataset.zoom)}"]`);
+  group.hidden = false;
+  group.addEventListener("click", (event) => {
+    const what = event.target.closest("[data-do]")?.dataset.do;
+    if (what === "all") Plotly.relayout(place, { "xaxis.autorange": true, "yaxis.autorange": true });
+    if (!(what in MOVES)) return;
+    const [low, high] = place.layout.xaxis.range, width = high - low;
+    Plotly.relayout(place, { "xaxis.range": [low + MOVES[what][0] * width, high + MOVES[what][1] * width] });
+  });
+}
+
+// Parts of the page that show one run at a time.
+function startPanels(chooser) {
+  const panels = all(`[data-panel="${CSS.escape(chooser.dataset.panels)}"]`);
+  const choose = () => {
+    const chosen = Number(chooser.querySelector("input:checked").value);
+    panels.forEach((panel, index) => { panel.hidden = index !== chosen; });
+  };
+  chooser.hidden = false;
+  chooser.addEventListener("change", choose);
+  choose();
 }
 
 // Heat maps: details of the cell that is pointed at or focused, arrow keys, layers that open.
@@ -91,6 +131,7 @@ function startHeat(box) {
   const bodies = all("tbody", table).filter((body) => body.querySelector(".tensor"));
   bodies.forEach(startLayer);
   const button = box.querySelector("[data-tensors]");
+  if (!button) return; // a matrix without layers
   button.hidden = !bodies.length;
   button.addEventListener("click", () => {
     const open = button.getAttribute("aria-pressed") !== "true";
@@ -163,6 +204,7 @@ function startSave(button) {
 }
 
 all("[data-heat]").forEach(startHeat);
+all("[data-panels]").forEach(startPanels);
 all("[data-filters]").forEach(startFilters);
 all("[data-copy]").forEach(startCopy);
 all("[data-save]").forEach(startSave);

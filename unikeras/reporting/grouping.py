@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unikeras.checking.figures import SUSPICIOUS
-from unikeras.report import words
+from unikeras.reporting import words
 
 LISTED = 200  # rows of the list of figures for each backend and dtype
 STEP = re.compile(r"step \d+$")

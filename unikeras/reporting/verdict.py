@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from unikeras.checking.figures import SUSPICIOUS
-from unikeras.report import words
-from unikeras.report.grouping import by_bound
+from unikeras.reporting import words
+from unikeras.reporting.grouping import by_bound
 
 
 def describe(result: dict[str, Any], divergences: list[dict[str, Any]], backends: list[str]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from typing import Any
 
 from unikeras.checking.figures import STAGES
-from unikeras.report import charts, heat, trajectory, verdict, words
-from unikeras.report.grouping import listed, ratio_of
-from unikeras.report.page import render_page
+from unikeras.reporting import heat, trajectory, trajectory_chart, verdict, words
+from unikeras.reporting.grouping import listed, ratio_of
+from unikeras.reporting.page import render_page
 
 IN_A_GROUP = 100  # divergences listed for one backend, dtype and stage; the saved result holds all
 
@@ -19,25 +19,34 @@ def render(result: dict[str, Any]) -> str:
     Args:
         result: `CheckResult.to_dict()`; infinite numbers are None in it.
     """
-    backends = _backends(result)
-    dtypes = list(dict.fromkeys(row["dtype"] for row in result["table"]))
+    told = summary(result)
     figures, left_out = listed(result["figures"])
-    divergences = _with_figures(result["divergences"], result["figures"])
     context = {
-        "result": result,
-        "backends": backends,
-        "verdict": verdict.describe(result, divergences, backends),
-        "stage_tables": [_stage_table(result["table"], dtype, backends) for dtype in dtypes],
-        "heat_maps": [heat.heat_map(result["figures"], dtype, backends) for dtype in dtypes],
+        **told,
+        "heat_maps": [heat.heat_map(result["figures"], table["dtype"], told["backends"]) for table in told["stage_tables"]],
         "legend": heat.LEGEND,
         "trajectories": [trajectory.describe(row) for row in result["trajectory"]],
-        "divergences": _grouped(divergences),
+        "divergences": _grouped(told["divergences"]),
         "figures": figures,
         "left_out": left_out,
         "words": words,
     }
-    drawn = {f"trajectory-{row['dtype']}": charts.trajectory(row) for row in result["trajectory"]}
+    drawn = {f"trajectory-{row['dtype']}": trajectory_chart.draw(row) for row in result["trajectory"]}
     return render_page("check.html.j2", context, drawn, result)
+
+
+def summary(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with its backends, verdict, tables of stages, and divergences with all that was measured there."""
+    backends = _backends(result)
+    dtypes = list(dict.fromkeys(row["dtype"] for row in result["table"]))
+    divergences = _with_figures(result["divergences"], result["figures"])
+    return {
+        "result": result,
+        "backends": backends,
+        "verdict": verdict.describe(result, divergences, backends),
+        "stage_tables": [_stage_table(result["table"], dtype, backends) for dtype in dtypes],
+        "divergences": divergences,
+    }
 
 
 def _backends(result: dict[str, Any]) -> list[str]:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from unikeras.report import tune_charts
-from unikeras.report.files import unwritable
-from unikeras.report.page import render_page
+from unikeras.reporting import tune_charts
+from unikeras.reporting.page import render_page
 from unikeras.tune_result import TuneResult, counts
 from unikeras.tune_words import figure, outcome, shown
-
-
-def write(result: TuneResult, path: Path) -> None:
-    """Writes everything about a search, in which at least one trial is complete, into one page.
-
-    Raises:
-        SettingsError: the file can't be written.
-    """
-    try:
-        path.write_text(render(result), encoding="utf-8")
-    except OSError as error:
-        raise unwritable(path, error.strerror) from None
 
 
 def render(result: TuneResult) -> str:

@@ -1,4 +1,4 @@
-"""Charts: Plotly figures as JSON values. Colours are names of the style sheet's, so that they follow light and dark."""
+"""The chart of a check's free training runs."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from unikeras.reporting import charts
+
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star")
-WIDTHS = (6.0, 4.0, 2.5, 2.0)
-MARKED = 60  # steps up to which each has a marker
 VISIBLE = 4.0  # times the envelope that a chart of deviations shows
-SERIES = 6  # colours in the style sheet
 
 Losses = Sequence[float | None]
 
 
-def trajectory(row: dict[str, Any]) -> dict[str, Any]:
+def draw(row: dict[str, Any]) -> dict[str, Any]:
     """The free runs of one dtype in three views: distance from the float64 run, signed deviation from it, and losses."""
     views: dict[str, tuple[Callable[[Losses, Losses], Losses], str]] = {
         "distance": (_distance, "distance of the loss from the float64 run"),
         "deviation": (_deviation, "loss − loss of the float64 run"),
         "loss": (lambda losses, _: losses, "loss"),
     }
-    return {view: _draw(row, view, title, of) for view, (of, title) in views.items()}
+    return {view: _draw_view(row, view, title, of) for view, (of, title) in views.items()}
 
 
-def _draw(row: dict[str, Any], view: str, title: str, of: Callable[[Losses, Losses], Losses]) -> dict[str, Any]:
+def _draw_view(row: dict[str, Any], view: str, title: str, of: Callable[[Losses, Losses], Losses]) -> dict[str, Any]:
     """One view; `of` makes its values from losses and those of the float64 run."""
     import plotly.graph_objects as go
 
@@ -42,7 +40,11 @@ def _draw(row: dict[str, Any], view: str, title: str, of: Callable[[Losses, Loss
         figure.add_scatter(x=steps, y=center, mode="lines", name="float64 run", line=line, hovertemplate="%{y:.6g}")
     for index, (backend, values) in enumerate(backends.items()):
         _add_backend(figure, index, backend, steps, values)
-    _lay_out(figure, title, len(steps))
+    figure.update_layout(**charts.layout("training step", title))
+    figure.update_layout(
+        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
+        xaxis={"range": [0.5, len(steps) + 0.5], "zeroline": False},
+    )
     _mark_horizon(figure, row["horizon"], len(steps))
     figure.update_yaxes(
         type="log" if view == "distance" else "linear", range=_range(high, backends.values()) if view == "deviation" else None
@@ -86,37 +88,16 @@ def _add_twin(figure: Any, steps: list[int], values: Losses, first: bool) -> Non
 
 
 def _add_backend(figure: Any, index: int, name: str, steps: list[int], values: Losses) -> None:
-    """Own colour, dashes and marker; the first are thicker, so that they can be seen below others of the same values."""
-    color = f"var(--series-{index % SERIES + 1})"
+    """Own colour, width, dashes and marker."""
+    color = charts.color(index)
     figure.add_scatter(
         x=steps,
         y=values,
-        name=_plain(name),
-        mode="lines+markers" if len(steps) <= MARKED else "lines",
-        line={"color": color, "width": WIDTHS[min(index, len(WIDTHS) - 1)], "dash": DASHES[index % len(DASHES)]},
-        marker={"color": color, "size": max(6, 12 - 2 * index), "symbol": MARKERS[index % len(MARKERS)]},
+        name=charts.plain(name),
+        mode="lines+markers" if len(steps) <= charts.MARKED else "lines",
+        line={"color": color, "width": charts.width(index), "dash": DASHES[index % len(DASHES)]},
+        marker={"color": color, "size": max(6, 12 - 2 * index), "symbol": charts.MARKERS[index % len(charts.MARKERS)]},
         hovertemplate="%{y:.3g}",
-    )
-
-
-def _plain(name: str) -> str:
-    """Plotly reads a few HTML tags in names, links among them; a backend's name is to stay what it is."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _lay_out(figure: Any, title: str, steps: int) -> None:
-    axis = {"gridcolor": "var(--grid)", "zerolinecolor": "var(--grid)", "linecolor": "var(--grid)", "automargin": True}
-    figure.update_layout(
-        paper_bgcolor="var(--surface)",
-        plot_bgcolor="var(--surface)",
-        font={"color": "var(--text)", "family": "system-ui, sans-serif", "size": 13},
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        height=420,
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "var(--surface)", "bordercolor": "var(--grid)", "font": {"color": "var(--text)"}},
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
-        xaxis={**axis, "title": {"text": "training step"}, "range": [0.5, steps + 0.5], "zeroline": False},
-        yaxis={**axis, "title": {"text": title}, "exponentformat": "power"},
     )
 
 

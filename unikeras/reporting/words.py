@@ -26,7 +26,7 @@ KINDS = {
     "structure": ("Another structure", "these are not the same parameters, so nothing that follows could agree"),
 }
 
-SYMBOLS = {"agree": "✓", "disagree": "✗", "defect": "!"}
+SYMBOLS = {"agree": "✓", "disagree": "✗", "defect": "!", "finished": "✓", "unfinished": "…"}
 
 
 def stage_title(stage: str) -> str:
@@ -46,6 +46,13 @@ def number(value: float | None, missing: str = "∞") -> str:
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}" if abs(value) < 1 else f"{value:.3g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def loss(value: float | None) -> str:
+    """Four decimals where they say something."""
+    if value is None:
+        return "not finite"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else number(value)
 
 
 def ratio(value: float | None) -> str:
@@ -80,6 +87,16 @@ def count(number_of: int, noun: str = "") -> str:
     return f"{number_of:,}" + (f" {noun}{'' if number_of == 1 else 's'}" if noun else "")
 
 
+def duration(seconds: float) -> str:
+    """16 ms, 0.4 s, 17 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def fact(value: Any) -> str:
     """A setting's value."""
     if value is None:
@@ -90,7 +107,7 @@ def fact(value: Any) -> str:
         return ", ".join(map(fact, value)) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {fact(inner)}" for key, inner in value.items()) or "none"
-    return number(value) if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 def enumeration(names: list[str]) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from unikeras.checking.figures import STAGES, SUSPICIOUS
 from unikeras.checking.result import layer_of
-from unikeras.report import words
-from unikeras.report.grouping import Group, group_of
+from unikeras.reporting import words
+from unikeras.reporting.grouping import Group, group_of
 
 BY_LAYER = ("structure", "forward", "gradients", "optimizer", "steps")  # stages whose figures belong to layers
 WHOLE_MODEL = "whole model"

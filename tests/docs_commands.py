@@ -1,0 +1,144 @@
+"""The commands in README.md and docs/: which lines are commands, whether the command line takes them, how tests run them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from docs_blocks import PAGES, Block, blocks_of, page_name
+
+from unikeras import check_request, settings
+from unikeras.cli import cli
+from unikeras.settings import FIELDS
+
+SHELLS = ("", "console", "bash", "sh")
+PROGRAM = re.compile(r"(unikeras|scripts/\w+|pip|pytest|python) ")
+SYNOPSIS = re.compile(r"[…|]|\[-|\b(RUN|NAME|IMAGE|FILE|FOLDER)\b")
+INLINE = re.compile(r"(?<!`)`(unikeras [^`\n]+|--plant [^`\n]+)`(?!`)")
+
+SMALL = "random:32x32x3:10:96"
+SHORTER = {  # options put after those of the page, so that they win
+    "train": ("--epochs", "1", "--dataset", SMALL),
+    "check": ("--quick",),
+    "bench": ("--rounds", "1", "--batch-size", "8", "--model", "mlp", "--dataset", "random:8x8x3:3:64"),
+}
+
+NOT_RUN = {
+    "pip install": "installs from the network",
+    "scripts/test": "runs the tests, which would run this one",
+    "scripts/train": "sets up .venv, which tests/test_scripts.py does; its options are parsed as those of `unikeras train`",
+    "--download": "uses the network",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command of a page, without its comment."""
+
+    page: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        words = shlex.split(self.text)
+        return ["unikeras", "train", *words[1:]] if words[0] == "scripts/train" else words
+
+    @property
+    def is_ours(self) -> bool:
+        return self.words[0] == "unikeras"
+
+    @property
+    def is_synopsis(self) -> bool:
+        """Whether it shows how commands look, with brackets, dots or names in capitals, and is none itself."""
+        return self.is_ours and bool(SYNOPSIS.search(self.text))
+
+    @property
+    def reason_not_to_run(self) -> str | None:
+        if self.is_synopsis:
+            return "a synopsis"
+        return next((reason for part, reason in NOT_RUN.items() if part in self.text), None)
+
+
+def commands_of(block: Block) -> Iterator[Command]:
+    """The commands in a block: lines after `$ `; where there are none, lines that start with a program of ours."""
+    if block.language not in SHELLS:
+        return
+    lines = block.text.splitlines()
+    prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    for line in prompted or [line for line in lines if PROGRAM.match(line)]:
+        yield Command(block.page, re.sub(r"\s+#\s.*", "", line).strip())
+
+
+def all_commands() -> list[Command]:
+    """Every command of every page."""
+    return [command for path in PAGES for block in blocks_of(path) for command in commands_of(block)]
+
+
+def inline_commands() -> list[Command]:
+    """Commands that stand in a sentence, in code style."""
+    found = [(page_name(path), text) for path in PAGES for text in INLINE.findall(path.read_text(encoding="utf-8"))]
+    return [Command(page, text if text.startswith("unikeras") else f"unikeras check {text}") for page, text in found]
+
+
+def parse(command: Command) -> None:
+    """Lets click parse a command and `settings` check its values, without running anything.
+
+    Raises:
+        click.UsageError, UnikerasError: the command line would refuse it.
+    """
+    arguments = command.words[1:]
+    context = cli.make_context("unikeras", arguments)
+    current: click.Command = cli
+    rest = [*context._protected_args, *context.args]
+    while isinstance(current, click.Group):
+        name, current, rest = current.resolve_command(context, rest)
+        assert name is not None and current is not None
+        context = current.make_context(name, list(rest), parent=context)
+        rest = [*context._protected_args, *context.args]
+    given = {name: value for name, value in context.params.items() if name in FIELDS and value is not None}
+    if context.info_name in ("train", "resume", "evaluate"):
+        settings.resolve(given, environment={})
+    require_plants(command.text)
+
+
+def require_plants(text: str) -> None:
+    """Every fault that a command plants must be one that can be planted."""
+    known = ["list", "NAME", *(plant["plant"] for plant in check_request.list_plants())]
+    unknown = [name for name in re.findall(r"--plant (\S+)", text) if name not in known]
+    assert not unknown, f"no such plants: {unknown}"
+
+
+def check_synopsis(command: Command) -> None:
+    """Every option in it must be one of the command that it names."""
+    context: click.Context = click.Context(cli, info_name="unikeras")
+    current: click.Command = cli
+    for word in re.findall(r"[\w-]+", command.text.removeprefix("unikeras")):
+        if not isinstance(current, click.Group):
+            break
+        found = current.get_command(context, word)
+        assert found is not None, f"no command {word} in {command.text}"
+        current = found
+        if current.name in ("data", "models") and "|" in command.text:
+            return
+    known = {spelling for parameter in current.params for spelling in parameter.opts} | {"--help", "-h"}
+    unknown = [option for option in re.findall(r"(?<!\S)\[?(--?[a-z][a-z-]*)", command.text) if option not in known]
+    assert not unknown, f"{command.text}: {unknown}"
+
+
+def to_run(command: Command, folder: Path) -> list[str]:
+    """The words with which a test runs a command: by this interpreter, and shorter by `SHORTER`, on small data."""
+    words = command.words
+    if not command.is_ours:
+        return [sys.executable, "-m", *words]
+    shorter = list(SHORTER.get(words[1] if len(words) > 1 else "", ()))
+    dataset = words[words.index("--dataset") + 1] if "--dataset" in words else ""
+    if "--dataset" in shorter and (dataset.startswith("random:") or (dataset and (folder / dataset).exists())):
+        place = shorter.index("--dataset")
+        del shorter[place : place + 2]
+    return [sys.executable, "-P", "-m", *words, *shorter]
+

@@ -91,17 +91,10 @@ def parse(command: Command) -> None:
     Raises:
         click.UsageError, UnikerasError: the command line would refuse it.
     """
-    arguments = command.words[1:]
-    context = cli.make_context("unikeras", arguments)
-    current: click.Command = cli
-    rest = [*context._protected_args, *context.args]
-    while isinstance(current, click.Group):
-        name, current, rest = current.resolve_command(context, rest)
-        assert name is not None and current is not None
-        context = current.make_context(name, list(rest), parent=context)
-        rest = [*context._protected_args, *context.args]
+    current, rest = _find(command.words[1:])
+    context = current.make_context(current.name, rest)
     given = {name: value for name, value in context.params.items() if name in FIELDS and value is not None}
-    if context.info_name in ("train", "resume", "evaluate"):
+    if command.words[1] in ("train", "resume", "evaluate"):
         settings.resolve(given, environment={})
     require_plants(command.text)
 
@@ -113,19 +106,20 @@ def require_plants(text: str) -> None:
     assert not unknown, f"no such plants: {unknown}"
 
 
+def _find(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that words begin with, and the rest; a group, where they name no command of it."""
+    current: click.Command = cli
+    while isinstance(current, click.Group) and words and words[0] in current.commands:
+        current, words = current.commands[words[0]], words[1:]
+    assert current is not cli, f"no command: {' '.join(words)}"
+    return current, words
+
+
 def check_synopsis(command: Command) -> None:
     """Every option in it must be one of the command that it names."""
-    context: click.Context = click.Context(cli, info_name="unikeras")
-    current: click.Command = cli
-    for word in re.findall(r"[\w-]+", command.text.removeprefix("unikeras")):
-        if not isinstance(current, click.Group):
-            break
-        found = current.get_command(context, word)
-        assert found is not None, f"no command {word} in {command.text}"
-        current = found
-        if current.name in ("data", "models") and "|" in command.text:
-            return
-    known = {spelling for parameter in current.params for spelling in parameter.opts} | {"--help", "-h"}
+    current, _ = _find(re.findall(r"[\w-]+", command.text.removeprefix("unikeras")))
+    commands = current.commands.values() if isinstance(current, click.Group) else [current]
+    known = {"--help"} | {spelling for one in commands for parameter in one.params for spelling in parameter.opts}
     unknown = [option for option in re.findall(r"(?<!\S)\[?(--?[a-z][a-z-]*)", command.text) if option not in known]
     assert not unknown, f"{command.text}: {unknown}"
 
@@ -141,4 +135,3 @@ def to_run(command: Command, folder: Path) -> list[str]:
         place = shorter.index("--dataset")
         del shorter[place : place + 2]
     return [sys.executable, "-P", "-m", *words, *shorter]
-

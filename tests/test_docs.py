@@ -139,6 +139,7 @@ def test_examples_print_what_the_page_says(pair: Pair, printed: dict[tuple[str, 
     assert pair.same == (len(set(outputs.values())) == 1)
 
 
+@pytest.mark.filterwarnings("ignore:.*will be deprecated in a future version of rich-click:PendingDeprecationWarning")
 @pytest.mark.parametrize("command", docs_commands.all_commands(), ids=lambda command: f"{command.page}: {command.text}")
 def test_the_command_line_takes_every_command(command: Command) -> None:
     if command.is_synopsis:

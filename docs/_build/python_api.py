@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import types
@@ -43,16 +44,17 @@ def _signature(name: str, function: Any) -> str:
         return "unikeras.train(*, config=None, quiet=False, **settings) -> Run | list[Run]"
     signature = inspect.signature(function)
     parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "self"]
-    returned = signature.return_annotation
-    text = str(signature.replace(parameters=parameters)).replace("'", "").replace("~", "")
-    line = name + text
-    if len(line) < 80:
-        return line
-    star = [] if not any(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters) else ["*"]
-    positional = [str(p) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    rest = [str(p) for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
-    lines = "".join(f"    {part},\n" for part in [*positional, *star, *rest]).replace("'", "")
-    return f"{name}(\n{lines}) -> {str(returned).replace(chr(39), '')}"
+    keywords = any(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+    parts = [_parameter(one) for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    parts += ["*"] * keywords + [_parameter(one) for one in parameters if one.kind is not one.POSITIONAL_OR_KEYWORD]
+    line = f"{name}({', '.join(parts)}) -> {signature.return_annotation}"
+    return line if len(line) < 80 else f"{name}(\n    {f',{chr(10)}    '.join(parts)},\n) -> {signature.return_annotation}"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    return f"{stars}{parameter.name}: {parameter.annotation}{default}"
 
 
 def _class(cls: Any) -> str:
@@ -62,7 +64,7 @@ def _class(cls: Any) -> str:
 
 def _member(cls: Any, name: str) -> str | None:
     member = inspect.getattr_static(cls, name)
-    if isinstance(member, property):
+    if isinstance(member, property | functools.cached_property):
         return f"### {code(f'{cls.__name__}.{name}')}\n\n{_docstring(member)}" if member.__doc__ else None
     return _function(member, 3, cls.__name__) if isinstance(member, types.FunctionType) and member.__doc__ else None
 

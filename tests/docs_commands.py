@@ -116,9 +116,9 @@ def _find(words: list[str]) -> tuple[click.Command, list[str]]:
 
 
 def check_synopsis(command: Command) -> None:
-    """Every option in it must be one of the command that it names."""
-    current, _ = _find(re.findall(r"[\w-]+", command.text.removeprefix("unikeras")))
-    commands = current.commands.values() if isinstance(current, click.Group) else [current]
+    """Every option in it must be one of the command that it names, or of one in the group that it names."""
+    top, _ = _find(command.text.split()[1:2])
+    commands = top.commands.values() if isinstance(top, click.Group) else [top]
     known = {"--help"} | {spelling for one in commands for parameter in one.params for spelling in parameter.opts}
     unknown = [option for option in re.findall(r"(?<!\S)\[?(--?[a-z][a-z-]*)", command.text) if option not in known]
     assert not unknown, f"{command.text}: {unknown}"

@@ -5,8 +5,8 @@
 - Every command is parsed by the command line, so that no option can be wrong; in a synopsis, each option must exist.
 - Commands and Python blocks are run, page by page and in order, in a folder that holds the files which the README shows, a model
   `my_model.py`, a folder `photos/` and a file `big.npz`. A Python block whose first line is a file's name in a comment is written
-  there; all others are run. So that it doesn't take hours, `docs_commands.SHORTER` is put after a command: one epoch, a small random
-  dataset in the place of a named one, a quick check, a race of one round. What is not run stands with its reason in
+  there; all others are run. So that it doesn't take hours, `docs_commands.SHORTER` is put after a command: one epoch, a small
+  random dataset in the place of a named one, a quick check, a race of one round. What is not run stands with its reason in
   `docs_commands.NOT_RUN`.
 - Pages in QUICK are run by default, the others with `scripts/test tests/test_docs.py -m long`.
 """

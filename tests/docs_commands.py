@@ -21,6 +21,7 @@ PROGRAM = re.compile(r"(unikeras|scripts/\w+|pip|pytest|python) ")
 SYNOPSIS = re.compile(r"[…|]|\[-|\b(RUN|NAME|IMAGE|FILE|FOLDER)\b")
 INLINE = re.compile(r"(?<!`)`(unikeras [^`\n]+|--plant [^`\n]+)`(?!`)")
 
+NATIVE = "native-torch,native-tensorflow"  # start fastest
 SMALL = "random:32x32x3:10:96"
 SHORTER = {  # options put after those of the page, so that they win
     "train": ("--epochs", "1", "--dataset", SMALL),
@@ -129,9 +130,13 @@ def to_run(command: Command, folder: Path) -> list[str]:
     words = command.words
     if not command.is_ours:
         return [sys.executable, "-m", *words]
-    shorter = list(SHORTER.get(words[1] if len(words) > 1 else "", ()))
+    shorter = list(SHORTER.get(words[1], ()))
     dataset = words[words.index("--dataset") + 1] if "--dataset" in words else ""
     if "--dataset" in shorter and (dataset.startswith("random:") or (dataset and (folder / dataset).exists())):
         place = shorter.index("--dataset")
         del shorter[place : place + 2]
+    if words[1] == "train" and ("all" in words or not {"--backend", "--model"} & set(words)):
+        shorter += ["--backend", NATIVE if "all" in words else "native-torch"]
+    if words[1] == "check" and not {"--backends", "--plant"} & set(words):
+        shorter += ["--backends", NATIVE]
     return [sys.executable, "-P", "-m", *words, *shorter]

@@ -6,8 +6,8 @@
 - Commands and Python blocks are run, page by page and in order, in a folder that holds the files which the README shows, a model
   `my_model.py`, a folder `photos/` and a file `big.npz`. A Python block whose first line is a file's name in a comment is written
   there; all others are run. So that it doesn't take hours, `docs_commands.SHORTER` is put after a command: one epoch, a small
-  random dataset in the place of a named one, a quick check, a race of one round. What is not run stands with its reason in
-  `docs_commands.NOT_RUN`.
+  random dataset in the place of a named one, a quick check, a race of one round; native backends, which start fastest, where a
+  training or a check names none or all. What is not run stands with its reason in `docs_commands.NOT_RUN`.
 - Pages in QUICK are run by default, the others with `scripts/test tests/test_docs.py -m long`.
 """
 
@@ -38,7 +38,7 @@ from unikeras.settings import FIELDS, allowed
 
 FRAMEWORKS = {"TensorFlow": ("tensorflow", "keras"), "PyTorch": ("torch",)}
 PAIRS = list(docs_blocks.pairs())
-QUICK = ("docs/index.md", "docs/own_data.md", "docs/own_model.md")
+QUICK = ("docs/index.md", "docs/own_data.md")
 NAMED = re.compile(r"# (\S+\.py)\n")
 REMOTE = re.compile(r"^(https?:)?//")
 

@@ -1,7 +1,7 @@
 """Runs the examples of docs/compared: the framework is imported once, then a fork of this process runs each program.
 
-Standard input is a JSON list of programs; standard output a JSON list of [exit status, what the program printed]. Forking is safe
-here, for the framework has been imported and has run nothing yet.
+Standard input is a JSON list of programs; standard output a JSON list of [exit status, standard output, standard error]. Forking
+is safe here, for the framework has been imported and has run nothing yet.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ def main() -> None:
     print(json.dumps([run(program) for program in programs]))
 
 
-def run(program: str) -> tuple[int, str]:
-    """Exit status and output of a program in a process and a folder of its own."""
+def run(program: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of a program in a process and a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "output"
+        files = [Path(folder) / "output", Path(folder) / "errors"]
         child = os.fork()
         if not child:
-            _become(program, Path(folder), output)
+            _become(program, Path(folder), files)
         _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status), output.read_text(encoding="utf-8")
+        output, errors = (file.read_text(encoding="utf-8") for file in files)
+        return os.waitstatus_to_exitcode(status), output, errors
 
 
-def _become(program: str, folder: Path, output: Path) -> None:
+def _become(program: str, folder: Path, files: list[Path]) -> None:
     os.chdir(folder)
-    file = os.open(output, os.O_WRONLY | os.O_CREAT, 0o600)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    for descriptor, path in enumerate(files, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), descriptor)
     source = folder / "example.py"  # a file, for compilers of functions read their source
     source.write_text(program, encoding="utf-8")
     status = 0

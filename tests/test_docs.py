@@ -111,13 +111,13 @@ def test_public_names_say_what_they_take_return_and_raise(name: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def printed() -> dict[tuple[str, str], tuple[int, str]]:
-    """Exit status and output of every example, by its name and framework."""
+def printed() -> dict[tuple[str, str], tuple[int, str, str]]:
+    """Exit status, output and errors of every example, by its name and framework, on a CPU."""
     answers = {}
     for framework, modules in FRAMEWORKS.items():
         command = [sys.executable, str(ROOT / "tests" / "docs_examples.py"), *modules]
         programs = json.dumps([pair.programs[framework] for pair in PAIRS])
-        env = child_environment(BACKENDS[modules[0]], threads=1)
+        env = {**child_environment(BACKENDS[modules[0]], threads=1), "CUDA_VISIBLE_DEVICES": ""}
         finished = subprocess.run(command, input=programs, capture_output=True, text=True, env=env, timeout=600, check=False)
         assert finished.returncode == 0, finished.stderr[-3000:]
         results = json.loads(finished.stdout.splitlines()[-1])
@@ -132,10 +132,12 @@ def test_there_are_pairs_of_examples_in_both_frameworks() -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
-def test_examples_print_what_the_page_says(pair: Pair, printed: dict[tuple[str, str], tuple[int, str]]) -> None:
-    outputs = {framework: printed[pair.name, framework] for framework in FRAMEWORKS}
-    assert outputs == {framework: (0, pair.printed[framework]) for framework in FRAMEWORKS}
-    assert all(text for _, text in outputs.values())
+def test_examples_print_what_the_page_says(pair: Pair, printed: dict[tuple[str, str], tuple[int, str, str]]) -> None:
+    answers = {framework: printed[pair.name, framework] for framework in FRAMEWORKS}
+    assert all(status == 0 for status, _, _ in answers.values()), answers
+    outputs = {framework: output for framework, (_, output, _) in answers.items()}
+    assert outputs == pair.printed
+    assert all(outputs.values())
     assert pair.same == (len(set(outputs.values())) == 1)
 
 

@@ -34,7 +34,7 @@ def train(*, config: str | Path | None = None, quiet: bool = False, **settings: 
     Where `output` holds an unfinished run, it goes on with it.
 
     Returns:
-        The finished run; a list of runs where `backend` means several.
+        The finished run; a list of runs, in the order of the backends, where `backend` means several.
 
     Raises:
         UnikerasError: a subclass says what was wrong: SettingsError, BackendError, ModelError, DataError, RunError, WorkerError.
@@ -87,7 +87,12 @@ def evaluate(run: Run | str | Path, *, backend: str | None = None) -> dict[str, 
         backend: Where to evaluate; the run's own backend if not given.
 
     Returns:
-        {"backend", "run", "test_loss", "test_accuracy"}
+        {"backend", "run", "test_loss", "test_accuracy"}: the loss is the mean over all test samples (cross-entropy in nats, or
+        the model file's own loss), the accuracy a share from 0 to 1.
+
+    Raises:
+        UnikerasError: a subclass says what was wrong: RunError, BackendError, ModelError, DataError (the dataset is gone),
+            WorkerError.
     """
     from unikeras import commands, progress
 
@@ -103,12 +108,18 @@ def predict(
 
     Args:
         run: The run or its folder, or an exported file.
-        images: Image files, or an array B×input_shape in the type and range of the training data (0 to 255 for images).
+        images: Image files, which are resized to the training images' size, or an array B×input_shape, channels last, in the type
+            and range of the training data (0 to 255 for images).
         backend: Where to predict; the run's own backend if not given.
         top: Classes per image.
 
     Returns:
-        For each image {"image": its name, "classes": [{"name", "probability"}, …]}, the most probable class first.
+        For each image {"image": its name, "classes": [{"name", "probability"}, …]}, the most probable class first; probabilities
+        are softmax(logits), from 0 to 1.
+
+    Raises:
+        UnikerasError: a subclass says what was wrong: DataError (an image is missing, no image, or of another shape), RunError,
+            BackendError, ModelError, WorkerError.
     """
     from unikeras import export_command, progress
 
@@ -181,7 +192,8 @@ def check(
         A `CheckResult`: true if all agree; `first_divergence` says where and why they don't.
 
     Raises:
-        UnikerasError: the comparison could not be made.
+        UnikerasError: the comparison could not be made; a subclass says why: SettingsError, BackendError, ModelError, DataError,
+            WorkerError. That backends disagree is a result, not an error.
     """
     from unikeras import check_command, check_request, progress
     from unikeras.reporting import check as check_page

@@ -83,7 +83,7 @@ class Run:
 
     @functools.cached_property
     def result(self) -> dict[str, Any]:
-        """Final figures: backend, run, epochs, steps, train_loss, test_loss, test_accuracy, images_per_second and so on."""
+        """Final figures: backend, run, epochs, steps, train_loss, test_loss, test_accuracy (0 to 1), images_per_second, …"""
         return read_json(self.path / RESULT, RESULT_SHAPE)
 
     @functools.cached_property
@@ -149,6 +149,12 @@ def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:
 
 def load_run(path: str | Path) -> Run:
     """The finished run in a folder.
+
+    Args:
+        path: The folder that `train` returned as `Run.path` and the command line printed.
+
+    Returns:
+        The run; it reads its files when they are asked for, and imports no framework.
 
     Raises:
         RunError: the folder doesn't exist, holds no run, one that did not finish, is damaged or of a newer version.

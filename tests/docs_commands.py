@@ -34,6 +34,9 @@ NOT_RUN = {
     "scripts/test": "runs the tests, which would run this one",
     "scripts/train": "sets up .venv, which tests/test_scripts.py does; its options are parsed as those of `unikeras train`",
     "--download": "uses the network",
+    " > ": "a shell writes its output into a file",
+    "--check check.json": "reads what a shell has written into a file",
+    "sqlite:///": "MLflow takes half a minute to make a database; tests/test_sinks.py does",
 }
 
 
@@ -46,7 +49,7 @@ class Command:
 
     @property
     def words(self) -> list[str]:
-        words = shlex.split(self.text)
+        words = shlex.split(self.text.partition(" > ")[0])
         return ["unikeras", "train", *words[1:]] if words[0] == "scripts/train" else words
 
     @property
@@ -69,7 +72,7 @@ def commands_of(block: Block) -> Iterator[Command]:
     """The commands in a block: lines after `$ `; where there are none, lines that start with a program of ours."""
     if block.language not in SHELLS:
         return
-    lines = block.text.splitlines()
+    lines = re.sub(r"\\\n\s*", "", block.text).splitlines()  # a backslash at its end continues a line
     prompted = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     for line in prompted or [line for line in lines if PROGRAM.match(line)]:
         yield Command(block.page, re.sub(r"\s+#\s.*", "", line).strip())

@@ -29,7 +29,9 @@ def train(*, config: str | Path | None = None, quiet: bool = False, **settings: 
         quiet: Print nothing.
         **settings: Any field of `unikeras.settings.Settings`, by the names of the command line's options with underscores:
             backend, model, dataset, epochs, batch_size, optimizer, learning_rate, … `backend` is one name, a list of names,
-            or "all". And where the figures go besides the run's folder: tensorboard=True, mlflow="sqlite:///FILE.db".
+            or "all".
+        tensorboard: True writes the figures for TensorBoard, too, into the run's folder.
+        mlflow: Where MLflow is to have them, too: "sqlite:///FILE.db" or a server's address.
 
     Where `output` holds an unfinished run, it goes on with it.
 

@@ -26,6 +26,7 @@ SAMPLE = [
     "label-smoothing-ignored",
     "gradient-doubled",
     "parameter-renamed",
+    "layer-frozen",
 ]
 
 

@@ -62,9 +62,9 @@ def layer_frozen() -> None:
     from unikeras.backends import _keras
 
     def build_model(original: Call, spec: Any) -> Any:
-        module, model = original(spec)
+        module, model, outputs = original(spec)
         next(layer for layer in model.layers if layer.weights).trainable = False
-        return module, model
+        return module, model, outputs
 
     wrap(_keras, "build_model", build_model)
 

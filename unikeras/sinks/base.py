@@ -76,6 +76,12 @@ class Sink:
         raise NotImplementedError
 
 
+EPOCH = (
+    "train_loss", "train_accuracy", "test_loss", "test_accuracy", "learning_rate", "images_per_second",
+    "peak_memory_mb",  # not in rows of older runs
+)  # fmt: skip
+
+
 def scalars(row: Row) -> tuple[int, dict[str, float]]:
     """What a row measures: the step or epoch that is its place on the axis, and values by name.
 
@@ -84,8 +90,7 @@ def scalars(row: Row) -> tuple[int, dict[str, float]]:
     if row["kind"] == "step":
         return row["step"], {f"step/{name}": row[name] for name in ("loss", "accuracy", "learning_rate")}
     if row["kind"] == "epoch":
-        names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "learning_rate", "images_per_second")
-        return row["epoch"], {f"epoch/{name}": row[name] for name in names}
+        return row["epoch"], {f"epoch/{name}": row[name] for name in EPOCH if name in row}
     return 0, {}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from unikeras.data.images import load_image
 from unikeras.errors import DataError
+from unikeras.predictions import probabilities
 
 
 def load_inputs(paths: list[Path], shape: tuple[int, ...], dtype: str) -> tuple[list[str], np.ndarray]:
@@ -31,7 +32,6 @@ def load_inputs(paths: list[Path], shape: tuple[int, ...], dtype: str) -> tuple[
 
 def top_classes(logits: np.ndarray, class_names: list[str], top: int) -> list[dict[str, Any]]:
     """The `top` classes of one image's logits with their probabilities, the most probable first."""
-    exponentials = np.exp((logits - logits.max()).astype(np.float64))
-    probabilities = exponentials / exponentials.sum()
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"name": class_names[index], "probability": float(probabilities[index])} for index in order]
+    shares = probabilities(logits)
+    order = np.argsort(-shares, kind="stable")[:top]
+    return [{"name": class_names[index], "probability": float(shares[index])} for index in order]

@@ -39,11 +39,17 @@ class Predictions:
         return right
 
 
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax of …×num_classes logits, in float64."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
 def of_logits(labels: np.ndarray, logits: np.ndarray) -> Predictions:
     """Predictions from B×num_classes logits; the first of several equal logits counts, as in the accuracy."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     predicted = logits.argmax(axis=1)
-    confidence = shifted[np.arange(len(logits)), predicted] / shifted.sum(axis=1)
+    confidence = probabilities(logits)[np.arange(len(logits)), predicted]
     return Predictions(labels.astype(np.int64), predicted.astype(np.int64), confidence.astype(np.float32))
 
 

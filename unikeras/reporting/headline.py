@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unikeras import significance
 from unikeras.reporting import words
 from unikeras.reporting.subject import Subject, finite
 
@@ -66,17 +67,23 @@ def _compared(finished: Sequence[Subject]) -> list[str]:
     if len(known) < 2 or len({subject.provenance["data_hash"] for subject in finished}) > 1:
         return []
     best, *others = sorted(known, key=_accuracy, reverse=True)
-    return [_pair(best, other) for other in others]
+    counts = [_discordant(best, other) for other in others]
+    corrected = significance.holm([significance.mcnemar(*pair) for pair in counts])
+    return [_pair(best, other, *pair, p) for other, pair, p in zip(others, counts, corrected, strict=True)]
 
 
-def _pair(best: Subject, other: Subject) -> str:
-    """McNemar's exact test: of the images that only one of two gets right, does one get more than its half by chance?"""
-    from scipy import stats
-
+def _discordant(best: Subject, other: Subject) -> tuple[int, int]:
+    """Test images that only the one, and only the other classifies rightly."""
     assert best.predictions is not None
     assert other.predictions is not None
     first, second = best.predictions.correct, other.predictions.correct
-    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    return int(np.sum(first & ~second)), int(np.sum(second & ~first))
+
+
+def _pair(best: Subject, other: Subject, only_first: int, only_second: int, p: float) -> str:
+    """Of the images that only one of two gets right, does one get more than its half by chance?"""
+    assert best.predictions is not None
+    assert other.predictions is not None
     differ = int(np.sum(best.predictions.predicted != other.predictions.predicted))
     if not only_first + only_second:
         same = (
@@ -85,8 +92,7 @@ def _pair(best: Subject, other: Subject) -> str:
             else f"other answers for {words.count(differ, 'image')}, all wrong"
         )
         return f"{best.name} and {other.name} give {same}."
-    p = float(stats.binomtest(only_first, only_first + only_second).pvalue)
-    meaning = "more than chance explains" if p < 1 - CONFIDENCE else "no more than chance explains"
+    meaning = "more than chance explains" if p < significance.LEVEL else "no more than chance explains"
     alone = f"{best.name} alone is right for {words.count(only_first, 'test image')}, {other.name} alone for {only_second:,}"
     return f"{alone}: {meaning} (McNemar's exact test, p = {words.number(p)})."
 

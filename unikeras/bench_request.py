@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from typing import Any
 
-from unikeras import backends, model_files
+from unikeras import backends, model_files, packages
 from unikeras.backends import BackendInfo
-from unikeras.errors import BackendError, ModelError, SettingsError, nearest
+from unikeras.errors import ModelError, SettingsError, nearest
 from unikeras.settings import Settings, validate
 
 DATASET = "random:32x32x3:10:20480"  # as large as CIFAR-10's images; whole batches of up to 256 and of 8 steps at once
@@ -100,8 +99,7 @@ def _contestant(rival: str, info: BackendInfo, model: str) -> Contestant | None:
             return None
         raise
     if rival == "lightning":
-        if importlib.util.find_spec("lightning") is None:
-            raise BackendError("--against lightning needs Lightning, which is not installed here.", cure="pip install lightning")
+        packages.require(("lightning",), "--against lightning", cure="pip install 'unikeras[lightning]'")
         return Contestant("lightning", "lightning", native.name, is_stock=True)
     return Contestant(f"hand-written {info.framework}", f"hand_{info.framework}", native.name, is_stock=True)
 

@@ -50,7 +50,7 @@ class SettingsError(UnikerasError):
 
 
 class BackendError(UnikerasError):
-    """A backend is unknown, or its framework is not installed."""
+    """A backend is unknown, or a package that it or an option needs is not installed."""
 
     exit_code = 2
 

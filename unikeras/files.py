@@ -1,7 +1,8 @@
-"""Writing files so that a reader sees the whole content or none of it, even after a power cut."""
+"""Writing files so that a reader sees the whole content or none of it, even after a power cut; and the hash of one."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -27,6 +28,12 @@ def write_through(path: Path, content: bytes) -> None:
             reach(point)
         os.fsync(file.fileno())
     reach("file.synced")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content, which needn't fit into memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

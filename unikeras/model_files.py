@@ -8,7 +8,6 @@ the same for bundled models and for a user's own file.
 from __future__ import annotations
 
 import ast
-import hashlib
 import importlib.util
 import re
 import sys
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from unikeras.errors import ModelError, nearest
+from unikeras.files import sha256
 
 BUNDLED = Path(__file__).parent / "models"
 NATIVE_CLASSES = {"torch": "torch.nn.Module", "tensorflow": "tf.Module"}  # for messages
@@ -70,7 +70,7 @@ def framework_file(keras_file: Path, framework: str, uses_keras: bool) -> Path:
 
 def fingerprint(path: Path) -> str:
     """SHA-256 of a model file, so that a run can tell when it has been changed since."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256(path)
 
 
 def describe(path: Path) -> str:

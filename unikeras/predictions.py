@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import safetensors.numpy
 
 from unikeras import run
 from unikeras.errors import RunError
-from unikeras.files import write_bytes
+from unikeras.files import sha256, write_bytes
 from unikeras.run import Run
 
 TENSORS = ("labels", "predicted", "confidence")
@@ -85,12 +84,11 @@ def load(finished: Run, data_hash: str) -> Predictions | None:
 
 def _belonging(finished: Run, data_hash: str) -> dict[str, str]:
     """What the predictions depend on."""
-    return {"weights": _sha256(finished.path / run.WEIGHTS), "data": data_hash}
+    return {"weights": _hash_of(finished.path / run.WEIGHTS), "data": data_hash}
 
 
-def _sha256(path: Path) -> str:
+def _hash_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise RunError(f"{path} can't be read: {error.strerror}.", cure=run.DAMAGED) from None

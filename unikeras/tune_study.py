@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import importlib.util
 import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unikeras import tune_folder
-from unikeras.errors import BackendError, RunError
+from unikeras import packages, tune_folder
+from unikeras.errors import RunError
 from unikeras.settings import Settings
 from unikeras.tune_request import Request, best_command
 from unikeras.tune_result import Trial, TuneResult, best_of
@@ -35,9 +34,7 @@ def require_installed() -> None:
     Raises:
         BackendError: Optuna is not installed.
     """
-    missing = [name for name in ("optuna", "sqlalchemy") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise BackendError(f"unikeras tune needs {' and '.join(missing)}.", cure="pip install 'unikeras[tune]'")
+    packages.require(("optuna", "sqlalchemy"), "unikeras tune", cure="pip install 'unikeras[tune]'")
 
 
 class Study:

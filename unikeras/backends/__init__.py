@@ -6,15 +6,12 @@ The file's name says everything that the parent process has to know, so that it 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
-import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unikeras import packages
 from unikeras.errors import BackendError, nearest
 
 if TYPE_CHECKING:
@@ -42,7 +39,7 @@ class BackendInfo:
     @property
     def missing(self) -> list[str]:
         """Packages that it needs and that are not installed here."""
-        return [package for package in self.packages if not importlib.util.find_spec(package)]
+        return packages.missing(self.packages)
 
     @property
     def cure(self) -> str:
@@ -81,30 +78,13 @@ def _find(name: str) -> BackendInfo:
     if name not in BACKENDS:
         raise BackendError(f"Unknown backend {name!r}.", cure=nearest(name, [*BACKENDS, "all"]))
     info = BACKENDS[name]
-    if not info.installed:
-        raise BackendError(f"Backend {name!r} needs {' and '.join(info.missing)}, which is not installed here.", cure=info.cure)
+    packages.require(info.packages, f"Backend {name!r}")
     return info
 
 
 def load(name: str) -> type[Backend]:
     """The class of a backend; imports its framework, so only a worker may call it."""
-    with _without("sklearn"):
+    with packages.hidden("sklearn"):  # Keras imports it for wrappers that no model has inside: a quarter of a worker's start
         module = importlib.import_module(f"unikeras.backends.{name.replace('-', '_')}")
     backend: type[Backend] = module.Backend
     return backend
-
-
-@contextlib.contextmanager
-def _without(package: str) -> Iterator[None]:
-    """While it lasts, a package that is not imported yet seems not to be installed.
-
-    Keras imports scikit-learn where there is one, for wrappers that no model has inside; that is a quarter of a worker's start.
-    """
-    hidden = package not in sys.modules
-    if hidden:
-        sys.modules[package] = None  # type: ignore[assignment]  # what Python's import system asks for
-    try:
-        yield
-    finally:
-        if hidden:
-            del sys.modules[package]

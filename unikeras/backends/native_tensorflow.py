@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-if "keras" not in sys.modules:
-    # TensorFlow imports Keras at its end, if it can. Here it can't, which saves Keras' time and memory.
-    sys.modules["keras"] = None  # type: ignore[assignment] # None there makes an import fail
+from unikeras import packages
+
+with packages.hidden("keras"):  # TensorFlow imports it at its end, if it can; without, it saves Keras' time and memory
     importlib.import_module("tensorflow")
-    del sys.modules["keras"]
 import numpy as np
 import tensorflow as tf
 

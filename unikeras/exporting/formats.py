@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 from types import ModuleType
 
-from unikeras import backends
+from unikeras import backends, packages
 from unikeras.backends import BACKENDS, BackendInfo
-from unikeras.errors import BackendError, SettingsError, nearest
+from unikeras.errors import SettingsError, nearest
 
 EXTRA = "pip install 'unikeras[export]'"
 
@@ -71,16 +70,13 @@ def select(name: str) -> Format:
     return FORMATS[name]
 
 
-def require_packages(packages: tuple[str, ...], purpose: str) -> None:
+def require_packages(names: tuple[str, ...], purpose: str) -> None:
     """Checks, without importing them, that packages are installed.
 
     Raises:
         BackendError: one is not.
     """
-    missing = [package for package in packages if not importlib.util.find_spec(package)]
-    if missing:
-        cure = EXTRA if set(missing) <= set(IN_EXTRA) else f"pip install {' '.join(missing)}"
-        raise BackendError(f"{purpose} needs {' and '.join(missing)}, which is not installed here.", cure=cure)
+    packages.require(names, purpose, cure=EXTRA if set(packages.missing(names)) <= set(IN_EXTRA) else None)
 
 
 def writer(chosen: Format, backend: str) -> BackendInfo:

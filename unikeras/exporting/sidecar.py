@@ -10,6 +10,7 @@ from typing import Any
 from unikeras import shapes
 from unikeras.errors import ExportedFileError
 from unikeras.exporting.formats import FORMATS
+from unikeras.files import sha256
 from unikeras.run import CONFIG
 
 VERSION = 1  # of the sidecar; a higher number means a newer unikeras
@@ -80,8 +81,7 @@ def parse(path: Path) -> dict[str, Any]:
 def digest(file: Path) -> str:
     """SHA-256 of a file, or of a folder's files with their names."""
     if file.is_file():
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+        return sha256(file)
     total = hashlib.sha256()
     for path in sorted(path for path in file.rglob("*") if path.is_file()):
         total.update(f"{path.relative_to(file).as_posix()} {digest(path)};".encode())

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from unikeras.errors import SettingsError
+from unikeras import packages
 from unikeras.settings import Settings
 from unikeras.sinks.base import Kind, Sink
 
@@ -46,18 +45,9 @@ def choose(options: Mapping[str, Any]) -> tuple[list[Wanted], dict[str, Any]]:
     """The sinks that are among the options of a training, and the other options.
 
     Raises:
-        SettingsError: what a sink needs is not installed.
+        BackendError: what a sink needs is not installed.
     """
     wanted = [Wanted(name, value) for name, value in options.items() if name in KINDS and value not in (None, False)]
     for sink in wanted:
-        _require_installed(KINDS[sink.name], sink.name)
+        packages.require(KINDS[sink.name].packages, f"--{sink.name}", cure=f"pip install 'unikeras[{sink.name}]'")
     return wanted, {name: value for name, value in options.items() if name not in KINDS}
-
-
-def _require_installed(kind: Kind, name: str) -> None:
-    missing = [package for package in kind.packages if not importlib.util.find_spec(package)]
-    if missing:
-        raise SettingsError(
-            f"--{name} needs {' and '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not installed here.",
-            cure=f"pip install 'unikeras[{name}]'",
-        )

@@ -6,14 +6,12 @@ They are made anew from the first row whenever rows have been removed, so that e
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unikeras import run
+from unikeras import packages, run
 from unikeras.sinks import base
 from unikeras.sinks.base import Examples, Kind, Row
 
@@ -26,7 +24,7 @@ class TensorBoard(base.Sink):
     """Writes what TensorBoard shows under Time Series, Scalars, Images and HParams."""
 
     def __init__(self, _value: Any, folder: Path, settings: Settings) -> None:
-        with _without_frameworks():
+        with packages.hidden("torch", "comet_ml"):  # tensorboardX imports them only because they are installed
             from tensorboardX import event_file_writer, summary
             from tensorboardX.proto import event_pb2
         self.events, self.summary, self.files = event_pb2, summary, event_file_writer
@@ -76,19 +74,6 @@ class TensorBoard(base.Sink):
 
     def _write(self, place: int, **content: Any) -> None:
         self.writer.write_event(self.events.Event(wall_time=time.time(), step=place, **content))
-
-
-@contextlib.contextmanager
-def _without_frameworks() -> Iterator[None]:
-    """Hides what tensorboardX would import only because it is installed; it does without where it is not."""
-    hidden = [name for name in ("torch", "comet_ml") if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 KIND = Kind(

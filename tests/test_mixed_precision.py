@@ -80,3 +80,18 @@ def test_products_without_instructions_for_them_round_as_torch_does(backend: str
         assert own is not None and theirs is not None and own.dtype == theirs.dtype == torch.bfloat16
         # torch's loops may add up in bfloat16, and then are the less exact ones.
         assert (own.float() - theirs.float()).abs().max() <= 4 * ROUNDOFF * theirs.float().abs().max()
+
+
+def test_operands_are_rounded_before_they_are_multiplied(backend: str) -> None:
+    if backend != "native-torch":
+        pytest.skip("about torch alone")
+    import torch
+    from torch.nn import functional
+
+    from unikeras.backends._torch_bfloat16 import Bfloat16ByFloat32
+
+    inputs, weight = torch.tensor([[1 + 2.0**-9, 1.0]]), torch.tensor([[1.0, -1.0]])  # in bfloat16 the first is 1, too
+    with torch.autocast("cpu", torch.bfloat16), Bfloat16ByFloat32():
+        difference = functional.linear(inputs, weight)
+    assert difference.dtype == torch.bfloat16
+    assert difference.item() == 0

@@ -229,9 +229,10 @@ def no_id(folder: Path) -> None:
         (other_id, "{store}", "mlflow.db has no MLflow run 00000000000000000000000000000000, which"),
         (no_id, "sqlite:///{run}/metrics.jsonl", "can't be used: file is not a database."),
         (no_id, "", "--mlflow can't be ''."),
-        (no_id, "nonsense://there", "--mlflow nonsense://there can't be used:"),
+        (no_id, "nonsense://there", "--mlflow can't be 'nonsense://there'."),
+        (no_id, "x:y", "--mlflow can't be 'x:y'."),
     ],
-    ids=["damaged id", "other store", "no database", "empty", "unknown scheme"],
+    ids=["damaged id", "other store", "no database", "empty", "unknown scheme", "no scheme"],
 )
 def test_an_mlflow_that_cannot_be_used_is_said_before_training(
     prepare: Callable[[Path], None], uri: str, words: str, copy: Path, store: str

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unikeras.settings import Settings
 
 ALLOWED = "Allowed: sqlite:///FILE.db, or the address of an MLflow server that runs, as http://localhost:5000."
+SCHEMES = ("sqlite:///", "http://", "https://")
 EXPERIMENT = "unikeras"
 MOST_AT_ONCE = 1000  # metrics in a request: MLflow's limit
 # Read by MLflow when it is imported or used. A server that is gone must not hold up the training for half an hour.
@@ -45,7 +46,7 @@ class MLflow(base.Sink):
     settled: ClassVar[bool] = True
 
     def __init__(self, uri: Any, folder: Path, settings: Settings) -> None:
-        if not isinstance(uri, str) or not uri.strip():
+        if not isinstance(uri, str) or not uri.startswith(SCHEMES):
             raise SettingsError(f"--mlflow can't be {uri!r}.", cure=ALLOWED)
         self.uri, self.folder, self.settings = uri, folder, settings
         _require_sqlite(uri)

@@ -17,7 +17,7 @@ from unikeras.cli import cli
 from unikeras.settings import FIELDS
 
 SHELLS = ("", "console", "bash", "sh")
-PROGRAM = re.compile(r"(unikeras|scripts/\w+|pip|pytest|python) ")
+PROGRAM = re.compile(r"(unikeras|scripts/\w+|pip|pytest|python|cd)( |$)")
 SYNOPSIS = re.compile(r"[…|]|\[-|\b(RUN|NAME|IMAGE|FILE|FOLDER)\b")
 INLINE = re.compile(r"(?<!`)`(unikeras [^`\n]+|--plant [^`\n]+)`(?!`)")
 

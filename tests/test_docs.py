@@ -149,7 +149,7 @@ def test_the_command_line_takes_every_command(command: Command) -> None:
     elif command.is_ours:
         docs_commands.parse(command)
     else:
-        assert command.words[0] in ("pip", "pytest", "python", "scripts/test")
+        assert command.words[0] in ("pip", "pytest", "python", "cd", "scripts/test")
 
 
 def test_commands_in_sentences_exist() -> None:
@@ -183,13 +183,16 @@ def _runnable(page: str) -> list[Block | Command]:
 @pytest.mark.parametrize("page", _walks())
 def test_what_a_page_shows_can_be_done(page: str, tmp_path: Path) -> None:
     _lay_out(tmp_path)
+    folder = tmp_path
     for step in _runnable(page):
-        if isinstance(step, Command):
-            finished = _run(docs_commands.to_run(step, tmp_path), tmp_path)
+        if isinstance(step, Command) and step.words[0] == "cd":
+            folder /= step.words[1]
+        elif isinstance(step, Command):
+            finished = _run(docs_commands.to_run(step, folder), folder)
             expected = 1 if "--plant" in step.text and "--plant list" not in step.text else 0
             assert finished.returncode == expected, f"{step.text}\n{finished.stdout}\n{finished.stderr}"
-        elif not _write_if_named(step, tmp_path):
-            finished = _run([sys.executable, "-c", step.text], tmp_path)
+        elif not _write_if_named(step, folder):
+            finished = _run([sys.executable, "-c", step.text], folder)
             assert finished.returncode == 0, f"{step.text}\n{finished.stderr}"
 
 
@@ -216,5 +219,6 @@ def _lay_out(folder: Path) -> None:
         for number in range(40):
             pixels = random.integers(0, 256, (32, 32, 3), np.uint8)
             Image.fromarray(pixels).save(folder / "photos" / name / f"{number}.png")
+    Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8)).save(folder / "photo.png")
     x, y = random.random((60, 8, 8, 3), np.float32), np.arange(60) % 3
     np.savez(folder / "big.npz", x_train=x, y_train=y, x_test=x, y_test=y)

@@ -123,6 +123,19 @@ def test_a_curve_of_a_long_training_stays_small_and_keeps_its_shape() -> None:
     assert view.losses == sorted(view.losses, reverse=True)
 
 
+def test_epochs_too_short_for_a_reading_make_a_curve_of_their_own() -> None:
+    """With 23 steps an epoch and a row every 50, as digits have them, no step tells its loss."""
+    view = TrainingView("torch", 20, Best())
+    view.start(23)
+    for epoch, loss in enumerate((3.0, 2.0, 1.0), start=1):
+        view.progress(events.Progress(epoch, 20, 1000.0, None, None))
+        view.end_epoch({**epoch_row(epoch, 1.0), "train_loss": loss})
+    assert "loss █▅▁ 1.0000" in drawn(view, 100)[1]
+    view.progress(events.Progress(4, 10, 1000.0, 0.5, 0.75))
+    view.end_epoch({**epoch_row(4, 1.0), "train_loss": 0.6})
+    assert view.losses == [3.0, 2.0, 1.0, 0.5], "an epoch with readings adds no point at its end"
+
+
 def test_what_does_not_fit_goes_by_rank() -> None:
     parts = [("first", "", 0), ("third", "", 2), ("second", "", 1)]
     assert fitted(parts, 100, 2) == [("first", ""), ("third", ""), ("second", "")]

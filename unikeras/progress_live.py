@@ -82,7 +82,7 @@ class Live(Lines):
         elif isinstance(event, events.Progress):
             self.view.progress(event)
         elif isinstance(event, events.EpochEnd):
-            self.view.end_epoch(event.row["epoch"])
+            self.view.end_epoch(event.row)
 
     def _show_preparing(self, event: events.Preparing) -> None:
         if self.bar is None:

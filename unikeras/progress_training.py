@@ -49,6 +49,8 @@ class TrainingView:
         self.done = (1, 0)  # epoch, and step in it
         self.losses: list[float] = []
         self.every, self.seen = 1, 0  # of the losses that were seen, each such one is a point
+        self.loss: float | None = None  # the latest
+        self.has_reading = False  # in this epoch
         self.latest: events.Progress | None = None
         self.clock = (0.0, 0)  # time and step at the first sign of this process
 
@@ -58,15 +60,19 @@ class TrainingView:
 
     def progress(self, event: events.Progress) -> None:
         """A sign of the worker."""
-        loss = None if self.latest is None else self.latest.loss
-        if event.loss is not None and event.loss != loss and math.isfinite(event.loss):
+        if event.loss is not None:
+            self.has_reading = True
             self._add_point(event.loss)
         self.latest, self.done = event, (event.epoch, event.step)
         if not self.clock[0]:
             self.clock = (time.monotonic(), self._steps_done())
 
-    def end_epoch(self, epoch: int) -> None:
-        """The next epoch begins, if there is one."""
+    def end_epoch(self, row: dict[str, Any]) -> None:
+        """The next epoch begins, if there is one. Short ones may have no reading of the loss but their mean."""
+        epoch = row["epoch"]
+        if not self.has_reading:
+            self._add_point(row["train_loss"])
+        self.has_reading = False
         self.done = (epoch + 1, 0) if epoch < self.epochs else (epoch, self.steps_per_epoch)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -99,8 +105,9 @@ class TrainingView:
 
     def _figures(self, curve: str) -> list[Part]:
         event, parts = self.latest, []
-        if event is not None and event.loss is not None:
-            parts += [("loss " + (curve + " " if curve else "") + f"{event.loss:.4f}", "", 0)]
+        if self.loss is not None:
+            parts += [("loss " + (curve + " " if curve else "") + f"{self.loss:.4f}", "", 0)]
+        if event is not None and event.accuracy is not None:
             parts += [(f"accuracy {event.accuracy:.3f}", "", 3)]
         if event is not None:
             parts += [(f"{event.images_per_second:,.0f} images/s", "", 4)]
@@ -114,6 +121,9 @@ class TrainingView:
         return (self.done[0] - 1) * self.steps_per_epoch + self.done[1]
 
     def _add_point(self, loss: float) -> None:
+        if loss == self.loss or not math.isfinite(loss):
+            return
+        self.loss = loss
         self.seen += 1
         if self.seen % self.every == 0:
             self.losses.append(loss)

@@ -8,6 +8,7 @@ part of the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from unikeras import factory
 from unikeras.backends.base import Backend
-from unikeras.checking import numpy_optimizers, witness
+from unikeras.checking import batch_statistics, numpy_optimizers, witness
 from unikeras.checking.evidence import EVALUATED, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
 from unikeras.checking.figures import ROUNDOFF
 from unikeras.data.dataset import Dataset
@@ -23,6 +24,9 @@ from unikeras.events import Emit, Stage
 from unikeras.optimizers import OptimizerSpec
 from unikeras.settings import validate
 from unikeras.weights import Weights
+
+# Loss and changes of gradients of each trial, from weights, their gradients, inputs and labels.
+Disturb = Callable[[Weights, Weights, np.ndarray, np.ndarray], list[tuple[float, Weights]]]
 
 TWINS = 8
 DISTURBANCES = 2  # of the weights, at each step, to see what rounding does to the gradients
@@ -50,7 +54,7 @@ def make(
     evidence.save_json("trainable", model.trainable_names())
     _forward(evidence, model, start)
     emit(Stage(backend, "float64", "reference", 0.2))
-    _steps(evidence, model, start)
+    _steps(evidence, model, backend, start)
     emit(Stage(backend, "float64", "reference", 0.4))
     _regularized(evidence, backend, start)
     emit(Stage(backend, "float64", "reference", 0.6))
@@ -102,9 +106,10 @@ def _forward(evidence: Evidence, model: Backend, start: Weights) -> None:
     assert len(logits) <= EVALUATED
 
 
-def _steps(evidence: Evidence, model: Backend, start: Weights) -> None:
+def _steps(evidence: Evidence, model: Backend, backend: str, start: Weights) -> None:
     """The teacher-forced steps: state before each, rounded to float32, with its loss and gradients."""
     settings, trainable, data = evidence.settings, model.trainable_names(), evidence.data()
+    disturb = _disturber(evidence, backend)
     spec = OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm)
     values, state = start, numpy_optimizers.empty_state(spec, {name: start[name] for name in trainable})
     losses, loss_noise = [], []
@@ -113,7 +118,7 @@ def _steps(evidence: Evidence, model: Backend, start: Weights) -> None:
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
         losses.append(loss)
         moved = model.weights()  # the statistics have
-        disturbed = _disturbed(model, values, gradients, data.train.x[indices], data.train.y[indices])
+        disturbed = disturb(values, gradients, data.train.x[indices], data.train.y[indices])
         loss_noise.append(max(abs(other - loss) for other, _ in disturbed))
         after, new_state = numpy_optimizers.step(
             spec, {name: values[name].astype(np.float64) for name in trainable}, state, gradients, rate
@@ -136,27 +141,30 @@ def _steps(evidence: Evidence, model: Backend, start: Weights) -> None:
     evidence.save_json("loss-noise", loss_noise)
 
 
-def _disturbed(
-    model: Backend, values: Weights, gradients: Weights, inputs: np.ndarray, labels: np.ndarray
-) -> list[tuple[float, Weights]]:
-    """The loss, and how gradients change, when the weights change by some roundings.
+def _disturber(evidence: Evidence, backend: str) -> Disturb:
+    """Finds the loss, and how gradients change, when weights change by some roundings and batch statistics by those of sums.
 
     A rounding error can put a rectifier or a maximum on its other side, and then a gradient jumps: no bound in units of roundoff
     covers that, but trying it does.
     """
-    found = []
-    for trial in range(DISTURBANCES):
-        rng = np.random.default_rng(trial)
-        disturbed = {
-            name: value.astype(np.float64) * (1 + DISTURBANCE * rng.choice([-1.0, 1.0], value.shape))
-            if name in gradients
-            else value
-            for name, value in values.items()
-        }
-        model.load_weights(disturbed)
-        loss, others = model.gradients(inputs, labels)
-        found.append((loss, {name: (others[name] - value).astype(np.float32) for name, value in gradients.items()}))
-    return found
+    model = make_model(evidence, backend, "float64")
+    size = batch_statistics.make_disturbable(model.model)  # type: ignore[attr-defined] # the reference is a Keras model
+
+    def disturb(values: Weights, gradients: Weights, inputs: np.ndarray, labels: np.ndarray) -> list[tuple[float, Weights]]:
+        found = []
+        for trial in range(DISTURBANCES):
+            rng = np.random.default_rng(trial)
+            model.load_weights({name: _disturbed(value, rng) if name in gradients else value for name, value in values.items()})
+            size.assign(ROUNDOFF["float32"] * rng.choice([-1.0, 1.0]))
+            loss, others = model.gradients(inputs, labels)
+            found.append((loss, {name: (others[name] - value).astype(np.float32) for name, value in gradients.items()}))
+        return found
+
+    return disturb
+
+
+def _disturbed(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return value.astype(np.float64) * (1 + DISTURBANCE * rng.choice([-1.0, 1.0], value.shape))
 
 
 def _constrained(model: Backend, after: Weights) -> Weights:

@@ -16,7 +16,7 @@ import numpy as np
 
 from unikeras import factory
 from unikeras.backends.base import Backend
-from unikeras.checking import batch_statistics, numpy_optimizers, witness
+from unikeras.checking import numpy_optimizers, witness
 from unikeras.checking.evidence import EVALUATED, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
 from unikeras.checking.figures import ROUNDOFF
 from unikeras.data.dataset import Dataset
@@ -147,6 +147,8 @@ def _disturber(evidence: Evidence, backend: str) -> Disturb:
     A rounding error can put a rectifier or a maximum on its other side, and then a gradient jumps: no bound in units of roundoff
     covers that, but trying it does.
     """
+    from unikeras.checking import batch_statistics  # imports Keras, which jobs on native backends must not
+
     model = make_model(evidence, backend, "float64")
     size = batch_statistics.make_disturbable(model.model)  # type: ignore[attr-defined] # the reference is a Keras model
 

@@ -13,7 +13,7 @@ import numpy as np
 from keras.src import backend as keras_backend
 from keras.src.random.seed_generator import global_seed_generator
 
-from unikeras import model_files, weights
+from unikeras import model_files, packages, weights
 from unikeras.backends import _observe, base
 from unikeras.errors import BackendError, ModelError
 from unikeras.weights import Weights
@@ -79,7 +79,8 @@ class KerasModel(base.Backend):
         return [global_seed_generator().state, *(v for v in self.model.variables if id(v) not in own)]
 
     def save_model(self, path: Path) -> None:
-        self.model.save(path)
+        with packages.hidden("tensorflow"):  # Keras imports it to look for its shapes, on torch as well
+            self.model.save(path)
 
 
 def build_model(spec: base.ModelSpec) -> tuple[ModuleType, Any, np.ndarray]:

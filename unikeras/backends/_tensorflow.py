@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from unikeras import weights
 from unikeras.backends import base
+from unikeras.backends._tensorflow_compiled import CompiledLater
 from unikeras.backends._tensorflow_optimizers import make_optimizer
 from unikeras.weights import Weights
 
@@ -60,7 +61,7 @@ class TensorFlowSteps(base.Backend):
         inputs = tf.TensorSpec((None, *spec.input_shape), tf.as_dtype(spec.input_dtype))
         labels = tf.TensorSpec((None,), tf.int64)
         rate = tf.TensorSpec((), self.dtype)
-        self._train = tf.function(self._train_graph, input_signature=[inputs, labels, rate])
+        self._train = CompiledLater(self._train_graph, [inputs, labels, rate])
         self._gradients = tf.function(self._differentiate, input_signature=[inputs, labels])
         self._apply = tf.function(self._apply_graph)
         self._evaluate = tf.function(self._evaluate_graph, input_signature=[inputs, labels])
@@ -136,7 +137,7 @@ class TensorFlowSteps(base.Backend):
         base.load_python_random_state(state)
 
     def unsaved_randomness(self) -> list[str]:
-        graph = self._train.get_concrete_function().graph.as_graph_def()
+        graph = self._train.plain.get_concrete_function().graph.as_graph_def()
         nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
         return sorted({node.op for node in nodes if node.op in UNREADABLE})
 

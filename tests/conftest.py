@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     if "backend" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("each_backend"):
         names = [info.name for info in backends.select(metafunc.config.getoption("--backends"))]
-        metafunc.parametrize("backend", names, scope="session")
+        chosen = names[zlib.crc32(metafunc.function.__name__.encode()) % len(names)]
+        is_one_enough = metafunc.definition.get_closest_marker("one_backend")
+        values = [
+            pytest.param(name, marks=pytest.mark.long) if is_one_enough and name != chosen else pytest.param(name)
+            for name in names
+        ]
+        metafunc.parametrize("backend", values, scope="session")
 
 
 @pytest.fixture(scope="session")

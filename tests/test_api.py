@@ -49,6 +49,7 @@ def test_importing_it_imports_nothing_heavy() -> None:
     assert answer.out == "set()\n", answer
 
 
+@pytest.mark.one_backend
 def test_train_evaluate_predict_and_load(backend: str, tmp_path: Path) -> None:
     run = uk.train(backend=backend, output=tmp_path / "run", quiet=True, **DATA)
     assert isinstance(run, uk.Run)

@@ -123,6 +123,7 @@ def loss(labels, logits):
 }
 
 
+@pytest.mark.one_backend
 def test_the_gradient_is_the_same_however_far_back_the_checkpoint_lies(trainings: Trainings, data: Path, tmp_path: Path) -> None:
     """With dropout and augmentation, over the end of an epoch and its evaluation."""
     for suffix, loss in GROWING.items():
@@ -143,6 +144,7 @@ def test_the_gradient_is_the_same_however_far_back_the_checkpoint_lies(trainings
     ]
 
 
+@pytest.mark.one_backend
 def test_skipping_is_training_without_the_batch(trainings: Trainings, data: Path, tmp_path: Path) -> None:
     """The reference is a run in which that batch's loss, and so its gradient, is zero: gradient descent doesn't move then."""
     runs = {}

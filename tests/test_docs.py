@@ -38,7 +38,7 @@ from unikeras.settings import FIELDS, allowed
 
 FRAMEWORKS = {"TensorFlow": ("tensorflow", "keras"), "PyTorch": ("torch",)}
 PAIRS = list(docs_blocks.pairs())
-QUICK = ("docs/index.md", "docs/own_data.md")
+QUICK = ("docs/own_data.md",)
 NAMED = re.compile(r"# (\S+\.py)\n")
 REMOTE = re.compile(r"^(https?:)?//")
 

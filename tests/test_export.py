@@ -22,6 +22,8 @@ from unikeras.exporting.formats import FORMATS
 DATA = ("--dataset", "random:8x8x3:3:60", "--epochs", 1, "--normalize", "dataset", "--learning-rate", 0.02)
 MATRIX = [(backend, name) for backend in ("tensorflow", "native-torch") for name in FORMATS]
 EXTRAS = [("torch", "keras"), ("native-tensorflow", "saved-model")]  # other writers: Keras on torch, TensorFlow alone
+# Each format once, and each backend.
+SHORT = {("tensorflow", "onnx"), ("tensorflow", "litert"), ("native-torch", "torch"), *EXTRAS}
 
 Trained = Callable[..., Path]
 
@@ -78,7 +80,9 @@ def predicted(trained: Trained) -> Callable[[str], list[dict[str, Any]]]:
     return functools.cache(lambda backend: uk.predict(trained(backend), IMAGES))
 
 
-@pytest.mark.parametrize(("trained_on", "name"), MATRIX + EXTRAS)
+@pytest.mark.parametrize(
+    ("trained_on", "name"), [pytest.param(*pair, marks=() if pair in SHORT else pytest.mark.long) for pair in MATRIX + EXTRAS]
+)
 def test_an_export_predicts_as_its_run(trained_on: str, name: str, exported: Any, predicted: Any) -> None:
     answer = exported(trained_on, name)
     figures = answer["verification"]
@@ -113,11 +117,19 @@ def test_prediction_needs_no_framework(name: str, exported: Any, images: Path, t
     assert len(answer.json["predictions"]) == 5
 
 
-def test_folders_and_lines_of_the_model_file_stay_at_home(exported: Any) -> None:
-    for backend, name in (("tensorflow", "onnx"), ("tensorflow", "torch"), ("native-torch", "onnx"), ("native-torch", "torch")):
-        content = Path(exported(backend, name)["file"]).read_bytes()
-        for secret in (b"model_files", b"normalized_torch", b"/unikeras/", b'stack_trace": "File'):
-            assert secret not in content, (backend, name, secret)
+@pytest.mark.parametrize(
+    ("trained_on", "name"),
+    [
+        ("tensorflow", "onnx"),
+        ("native-torch", "torch"),
+        pytest.param("tensorflow", "torch", marks=pytest.mark.long),
+        pytest.param("native-torch", "onnx", marks=pytest.mark.long),
+    ],
+)
+def test_folders_and_lines_of_the_model_file_stay_at_home(trained_on: str, name: str, exported: Any) -> None:
+    content = Path(exported(trained_on, name)["file"]).read_bytes()
+    for secret in (b"model_files", b"normalized_torch", b"/unikeras/", b'stack_trace": "File'):
+        assert secret not in content, secret
 
 
 def test_a_wrong_export_is_found_and_kept_under_a_bad_name(tmp_path: Path, images: Path) -> None:
@@ -132,6 +144,7 @@ def test_a_wrong_export_is_found_and_kept_under_a_bad_name(tmp_path: Path, image
     assert "has no sidecar" in predicted.err
 
 
+@pytest.mark.long
 def test_without_its_dataset_an_export_is_verified_on_random_images(tmp_path: Path) -> None:
     """Of float32 data, which torch's backends once normalised in place, so that the second evaluation saw other images."""
     rng = np.random.default_rng(0)

@@ -34,6 +34,7 @@ def dataset_of(finished: Run, display: Display) -> Path:
     return commands.prepare(commands.request_of(finished.settings), display)
 
 
+@pytest.mark.one_backend
 def test_they_are_as_accurate_as_the_run(trained: Path, display: Display) -> None:
     finished = load_run(str(trained))
     answer = commands.test_predictions(finished, dataset_of(finished, display), display)

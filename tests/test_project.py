@@ -45,6 +45,7 @@ def test_its_tests_pass_on_every_backend(flowers: Path, backend_names: list[str]
         assert f"test_there_is_one_logit_per_class[{name}] PASSED" in finished.stdout
 
 
+@pytest.mark.long
 def test_its_backends_agree(flowers: Path) -> None:
     answer = unikeras("check", "flowers.py", "--quick", *SMALL, "--json", cwd=flowers)
     assert answer.code == 0, answer

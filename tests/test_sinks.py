@@ -101,6 +101,7 @@ def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
+@pytest.mark.one_backend
 @pytest.mark.filterwarnings("default")  # MLflow's own
 def test_both_have_what_the_run_measured(backend: str, store: str, tmp_path: Path) -> None:
     folder, uri = tmp_path / "run", store

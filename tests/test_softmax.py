@@ -54,6 +54,7 @@ def warnings(trainings: Trainings, folder: Path, changes: Changes, ending: dict[
     return [event.text for event in ended.events if isinstance(event, Notice) and "softmax" in event.text]
 
 
+@pytest.mark.one_backend
 def test_the_layer_is_named(trainings: Trainings, tmp_path: Path) -> None:
     (warning,) = warnings(trainings, tmp_path / "m", LAYER, {})
     assert "ends with a softmax (layer probabilities), but the loss expects logits" in warning
@@ -66,9 +67,11 @@ def test_an_operation_is_noticed_too_but_has_no_name(trainings: Trainings, tmp_p
     assert "ends with a softmax (an operation that is no layer)" in warning
 
 
+@pytest.mark.one_backend
 def test_a_loss_of_ones_own_may_want_probabilities(trainings: Trainings, tmp_path: Path) -> None:
     assert warnings(trainings, tmp_path / "m", LAYER, OWN_LOSS) == []
 
 
+@pytest.mark.one_backend
 def test_logits_give_no_warning(trainings: Trainings, tmp_path: Path) -> None:
     assert warnings(trainings, tmp_path / "m", {stem: [] for stem in LAYER}, {}) == []

@@ -80,6 +80,7 @@ def test_the_configuration_repeats_the_run(backend: str, digits_runs: Runs, tmp_
     assert (config["backend"], config["epochs"], config["learning_rate"]) == (backend, 20, 3e-3)
 
 
+@pytest.mark.one_backend
 def test_the_configuration_gives_the_same_bits_again(backend: str, tmp_path: Path) -> None:
     options = ("--model", "mlp", "--dataset", "random:8x8x1:3:200", "--augment", "flip+shift", "--batch-size", "32")
     first = unikeras("train", "--backend", backend, *options, "--epochs", 2, "--output", tmp_path / "a", "--quiet", "--json")
@@ -111,6 +112,7 @@ def test_weights_are_canonical_everywhere(digits_runs: Runs) -> None:
     assert shapes[0]["dense2/kernel"] == (64, 10)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "float64"])
 def test_every_arithmetic_trains(backend: str, dtype: str, tmp_path: Path) -> None:
     options = ("--model", "resnet8", "--dataset", "random:16x16x3:3:96", "--epochs", 1, "--batch-size", 20, "--dtype", dtype)
@@ -121,6 +123,7 @@ def test_every_arithmetic_trains(backend: str, dtype: str, tmp_path: Path) -> No
     assert answer.json["runs"][0]["train_loss"] == pytest.approx(1.5, abs=1.0)
 
 
+@pytest.mark.one_backend
 def test_tabular_noise_trains(backend: str, tmp_path: Path) -> None:
     options = ("--model", "mlp", "--dataset", "random:32:5:1000", "--epochs", 1, "--normalize", "dataset")
     answer = unikeras("train", "--backend", backend, *options, "--output", tmp_path / "run", "--json")

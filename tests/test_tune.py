@@ -211,6 +211,7 @@ def test_two_commands_do_not_work_on_one_search(tmp_path: Path) -> None:
     assert f"Another command is at work on {tmp_path} (process {os.getpid()})" in answer.err
 
 
+@pytest.mark.long
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     """Two trials side by side, which would take long; the command that is printed goes on with both."""
     folder = tmp_path / "search"
@@ -236,6 +237,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert [processes(folder, name) for name in ("0001", "0002")] == [2, 2]
 
 
+@pytest.mark.long
 def test_the_same_seed_tries_the_same_settings(search: tuple[Path, Answer], tmp_path: Path) -> None:
     """That search was made in two commands, and this one is made in one."""
     answer = tune(tmp_path / "again", *COMMON, "--trials", 4, "--json")

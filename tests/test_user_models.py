@@ -44,6 +44,7 @@ def test_own_initialisers_agree_across_keras_backends(tmp_path: Path, backend_na
     assert len(starts) == 1
 
 
+@pytest.mark.one_backend
 def test_an_own_loss_replaces_cross_entropy(backend: str, tmp_path: Path) -> None:
     """At a rate that moves nothing, the epoch's loss is the mean over the samples of Σ(x·W − onehot)² with the seeded W."""
     still = (*DATA, "--learning-rate", 1e-12)
@@ -58,6 +59,7 @@ def test_an_own_loss_replaces_cross_entropy(backend: str, tmp_path: Path) -> Non
     assert answer.json["runs"][0]["train_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.one_backend
 def test_label_smoothing_with_an_own_loss_is_refused(backend: str, tmp_path: Path) -> None:
     answer = unikeras(
         "train", "--backend", backend, "--model", MODEL_FILES / "own_loss.py", *DATA, "--label-smoothing", 0.1, cwd=tmp_path
@@ -125,6 +127,7 @@ def test_a_dead_worker_is_reported_with_its_log(code: str, said: str, tmp_path: 
     assert "did not finish" in evaluated.err
 
 
+@pytest.mark.one_backend
 def test_a_model_too_deep_for_its_images_says_how_to_resize_them(backend: str, tmp_path: Path) -> None:
     answer = unikeras("train", "--backend", backend, "--dataset", "random:8x8x3:4:20", "--output", tmp_path / "run")
     assert answer.code == 2

@@ -24,6 +24,18 @@ def build(shape, classes):
     layers = [keras.layers.Flatten(), keras.layers.Dense(4), Own(), keras.layers.Dense(classes)]
     return keras.Sequential([keras.Input(shape), *layers])
 """
+AROUND = """
+import keras
+from keras import layers
+
+def build(shape, classes):
+    inputs = keras.Input(shape)
+    first = layers.Conv2D(4, 3, name="first")(inputs)
+    around = layers.Add(name="around")([first, layers.ReLU(name="relu")(first)])
+    twice = layers.Conv2D(4, 3, padding="same", name="twice")
+    outputs = layers.Flatten(name="flatten")(layers.ReLU(name="last")(twice(twice(around))))
+    return keras.Model(inputs, layers.Dense(classes, name="dense")(outputs))
+"""
 UNFIT = {
     "reads a tensor in Python": "return x if float(x.detach().mean()) > 1e9 else x * 2",
     "keeps gradients away": "with torch.no_grad():\n            return x * 2",
@@ -65,9 +77,8 @@ def test_bundled_models_run_as_graphs_for_every_size_of_batch(model: str) -> Non
     assert [graph is not None for graph in captured.captured.graphs.values()] == [True, True]
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "simple-cnn"])
-def test_a_graph_takes_the_model_s_steps_to_the_bit(model: str) -> None:
-    captured, plain = make(model), without_graphs(make(model))
+def test_a_graph_takes_the_model_s_steps_to_the_bit() -> None:
+    captured, plain = make("mlp"), without_graphs(make("mlp"))
     for size in (16, 5, 16):
         losses = [float(one.train_step(*batch(size), 1e-2)) for one in (captured, plain)]
         assert losses[0] == losses[1]
@@ -75,8 +86,8 @@ def test_a_graph_takes_the_model_s_steps_to_the_bit(model: str) -> None:
         np.testing.assert_array_equal(captured.weights()[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("model", ["resnet8", "probe"])
-def test_fused_normalisation_differs_by_rounding_only(model: str) -> None:
+@pytest.mark.parametrize("model", ["cnn", "simple-cnn", "resnet8", "probe"])
+def test_fused_operations_differ_by_rounding_only(model: str) -> None:
     captured, plain = make(model, "float64"), without_graphs(make(model, "float64"))
     for one in (captured, plain):
         one.disable_dropout()
@@ -88,6 +99,28 @@ def test_fused_normalisation_differs_by_rounding_only(model: str) -> None:
         np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-13 * largest, err_msg=name)
     for name, array in plain.weights().items():  # the moving statistics among them
         np.testing.assert_allclose(captured.weights()[name], array, rtol=1e-12, atol=1e-15, err_msg=name)
+
+
+def test_biases_and_rectifiers_of_convolutions_take_no_pass_of_their_own() -> None:
+    captured = make("cnn")
+    captured.gradients(*batch())
+    (graph,) = captured.captured.graphs.values()
+    operations = [str(node.target) for node in graph.run.graph.nodes]
+    assert operations.count("aten.relu_.default") == 4
+    assert operations.count("aten.relu.default") == 0
+    assert operations.count("aten.add.Tensor") == 2  # the dense layers'
+
+
+def test_what_is_read_again_is_not_overwritten(tmp_path: Path) -> None:
+    """A convolution's output that goes around the rectifier as well; and one whose bias another layer has, too."""
+    file = tmp_path / "model.py"
+    file.write_text(AROUND)
+    captured, plain = make(file, "float64"), without_graphs(make(file, "float64"))
+    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
+    assert list(captured.captured.graphs.values()) != [None]
+    assert loss == pytest.approx(expected_loss, rel=1e-13)
+    for name, array in expected.items():
+        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-14, err_msg=name)
 
 
 def test_masks_of_dropout_are_drawn_anew_at_each_step_from_the_saved_generator() -> None:

@@ -19,6 +19,7 @@ import torch
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from unikeras.backends._torch_fusion import fuse
 from unikeras.backends._torch_norm import fused_norms
 from unikeras.backends.base import load_python_random_state, python_random_state
 
@@ -118,7 +119,9 @@ def trace(run: Pass, values: list[torch.Tensor], inputs: torch.Tensor) -> Graph:
     """The graph of `run`, without the values that come out as they went in."""
     with fused_norms():
         graph = make_fx(run, tracing_mode="fake", _allow_non_fake_inputs=True)(*values, inputs)
-    return Graph(graph, keep_changed(graph, len(values)))
+    changed = keep_changed(graph, len(values))
+    fuse(graph)
+    return Graph(graph, changed)
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def _speeds(race: dict[str, Any]) -> Table:
         "\nbuild",
         "first\nstep",
         "peak\nmemory",
-        *["of\nlimit"] * bool(race["limits"]),
+        *(["of\nlimit"] if race["limits"] else []),
     ):
         table.add_column(title, justify="right", no_wrap=True)
     for row in race["contestants"]:
@@ -51,7 +51,7 @@ def _speeds(race: dict[str, Any]) -> Table:
             f"{row['build_seconds']:.1f} s",
             f"{row['first_step_seconds']:.1f} s",
             f"{row['peak_memory_mb']:,.0f} MB",
-            *[f"{row['limit_share']:.0%}"] * bool(race["limits"]),
+            *([f"{row['limit_share']:.0%}"] if race["limits"] else []),
         )
     return table
 

@@ -80,7 +80,7 @@ def test_only_what_lies_outside_of_the_noise_is_a_difference(low: float, high: f
 
 
 def test_a_race_has_every_figure_of_every_contestant() -> None:
-    options = ("--backends", "native-torch", "--against", "keras-fit,hand")
+    options = ("--backends", "native-torch", "--against", "keras-fit,hand", "--limit")
     answer = unikeras("bench", *options, *SMALL, TORCHDYNAMO_DISABLE="1")  # compiling would take longer than all the rest
     assert answer.code == 0, answer
     (race,) = answer.json["races"]
@@ -89,6 +89,8 @@ def test_a_race_has_every_figure_of_every_contestant() -> None:
     for row in race["contestants"]:
         assert all(row[name] > 0 for name in row if name.endswith(("seconds", "per_second", "_mb"))), row
         assert len(row["rounds"]) == 2
+        assert row["limit_share"] == pytest.approx(race["limits"]["torch"]["seconds_per_image"] * row["images_per_second"])
+        assert 0 < row["limit_share"] < 1.2
     assert len(race["ratios"]) == 2
     for row in race["ratios"]:
         ratios = [other / own for own, other in zip(rounds[row["contestant"]], rounds[row["rival"]], strict=True)]

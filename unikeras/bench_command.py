@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from unikeras import commands, provenance
+from unikeras import bench_limit, commands, provenance
 from unikeras.bench_request import Contestant, Request, describe
 from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
 from unikeras.errors import WorkerError
@@ -58,7 +58,7 @@ def bench(request: Request, display: Display) -> dict[str, Any]:
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     warnings = [f"The machine is busy (load {load:.1f} a core): speeds are lower than they could be."] if load > BUSY_LOAD else []
     dataset = commands.prepare(commands.request_of(request.settings), display)
-    display.begin_bench(len(request.batch_sizes) * (len(request.contestants) + request.rounds))
+    display.begin_bench(len(request.batch_sizes) * (bench_limit.stages(request) + len(request.contestants) + request.rounds))
     try:
         races = [_race(request, size, dataset, display) for size in request.batch_sizes]
     finally:
@@ -80,6 +80,7 @@ def bench(request: Request, display: Display) -> dict[str, Any]:
 
 def _race(request: Request, batch_size: int, dataset: Path, display: Display) -> dict[str, Any]:
     settings = dataclasses.replace(request.settings, batch_size=batch_size)
+    limits = bench_limit.measure(request, settings, dataset, display)
     rng = random.Random(request.settings.seed)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="unikeras-bench-")))
@@ -98,7 +99,7 @@ def _race(request: Request, batch_size: int, dataset: Path, display: Display) ->
         for runner in runners:
             runner.worker.say("end")
             runner.peak_memory_mb = _finish(runner.worker)
-    return _conclude(request, batch_size, runners)
+    return bench_limit.joined(_conclude(request, batch_size, runners), limits, request.contestants)
 
 
 def _start(stack: contextlib.ExitStack, contestant: Contestant, settings: Any, dataset: Path, folder: Path) -> Runner:

@@ -19,6 +19,8 @@ def print_result(result: dict[str, Any], console: Console) -> None:
         if race["ratios"]:
             console.print()
             console.print(_ratios(race))
+        for framework, limit in race["limits"].items():
+            console.print(_limit(framework, limit), style="dim", highlight=False)
         low, high = race["noise"]["low"], race["noise"]["high"]
         console.print(f"noise: the first backend against itself, {low:.2f} to {high:.2f}", style="dim", highlight=False)
     for warning in result["warnings"]:
@@ -29,7 +31,15 @@ def print_result(result: dict[str, Any], console: Console) -> None:
 def _speeds(race: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("\n")
-    for title in ("\nimages/s", "evaluation\nimages/s", "\nimport", "\nbuild", "first\nstep", "peak\nmemory"):
+    for title in (
+        "\nimages/s",
+        "evaluation\nimages/s",
+        "\nimport",
+        "\nbuild",
+        "first\nstep",
+        "peak\nmemory",
+        *(["of\nlimit"] if race["limits"] else []),
+    ):
         table.add_column(title, justify="right", no_wrap=True)
     for row in race["contestants"]:
         variant = f" ({row['variant']})" if row["variant"] else ""
@@ -41,8 +51,17 @@ def _speeds(race: dict[str, Any]) -> Table:
             f"{row['build_seconds']:.1f} s",
             f"{row['first_step_seconds']:.1f} s",
             f"{row['peak_memory_mb']:,.0f} MB",
+            *([f"{row['limit_share']:.0%}"] if race["limits"] else []),
         )
     return table
+
+
+def _limit(framework: str, limit: dict[str, Any]) -> str:
+    unknown = f"; not counted: {', '.join(limit['unknown'])}" if limit["unknown"] else ""
+    return (
+        f"limit of {framework}: {1 / limit['seconds_per_image']:,.0f} images/s, "
+        f"with {limit['bandwidth_gb_per_second']:.1f} GB/s of memory{unknown}"
+    )
 
 
 def _ratios(race: dict[str, Any]) -> Table:

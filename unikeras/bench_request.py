@@ -46,6 +46,7 @@ class Request:
         settings: Model, dataset, optimiser, dtype and threads.
         contestants: In the order of the table; the last one is the first again, whose ratio to it is noise.
         pairs: Names of those whose speeds are divided: (contestant, rival).
+        limit: Whether the machine's limit is measured, too.
     """
 
     settings: Settings
@@ -53,10 +54,11 @@ class Request:
     rounds: int
     contestants: tuple[Contestant, ...]
     pairs: tuple[tuple[str, str], ...]
+    limit: bool = False
 
 
 def make_request(
-    settings: Settings, *, batch_sizes: str | None = None, against: str | None = None, rounds: int = ROUNDS
+    settings: Settings, *, batch_sizes: str | None = None, against: str | None = None, rounds: int = ROUNDS, limit: bool = False
 ) -> Request:
     """A request with the settings that a race needs: a constant learning rate, no end.
 
@@ -79,7 +81,7 @@ def make_request(
                 contestants += [found] if found not in contestants else []
                 pairs.append((info.name, found.name))
     noise = dataclasses.replace(contestants[0], name=f"{contestants[0].name} again")
-    return Request(checked, _batch_sizes(batch_sizes), rounds, (*contestants, noise), tuple(pairs))
+    return Request(checked, _batch_sizes(batch_sizes), rounds, (*contestants, noise), tuple(pairs), limit)
 
 
 def _contestant(rival: str, info: BackendInfo, model: str) -> Contestant | None:
@@ -87,8 +89,7 @@ def _contestant(rival: str, info: BackendInfo, model: str) -> Contestant | None:
     if rival == "bare":
         return Contestant(f"{info.name}, bare step", "bare", info.name)
     if rival == "keras-fit":
-        name = next(one.name for one in backends.BACKENDS.values() if one.uses_keras and one.framework == info.framework)
-        return Contestant(f"keras fit on {info.framework}", "keras_fit", name, is_stock=True)
+        return Contestant(f"keras fit on {info.framework}", "keras_fit", backends.keras_on(info.framework).name, is_stock=True)
     native = backends.BACKENDS.get(f"native-{info.framework}")
     if native is None or (rival == "lightning" and info.framework != "torch"):
         return None

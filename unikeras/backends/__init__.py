@@ -74,6 +74,11 @@ def select(names: str) -> list[BackendInfo]:
     return chosen
 
 
+def keras_on(framework: str) -> BackendInfo:
+    """The backend that is Keras on a framework."""
+    return next(info for info in BACKENDS.values() if info.uses_keras and info.framework == framework)
+
+
 def _find(name: str) -> BackendInfo:
     if name not in BACKENDS:
         raise BackendError(f"Unknown backend {name!r}.", cure=nearest(name, [*BACKENDS, "all"]))

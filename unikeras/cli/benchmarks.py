@@ -26,12 +26,13 @@ from unikeras.settings import resolve
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N", help="In each, all have two turns."
 )
+@click.option("--limit", is_flag=True, help="Measure what the machine allows at most, and show each speed's share of it.")
 @options_of("optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment", *PLACES)
 @json_option
 @quiet_option
 @debug_option
 def bench(
-    backends: str, batch_sizes: str | None, against: str | None, rounds: int, json: bool, quiet: bool, **options: Any
+    backends: str, batch_sizes: str | None, against: str | None, rounds: int, limit: bool, json: bool, quiet: bool, **options: Any
 ) -> None:
     """Measure how fast backends train, beside stock Keras and loops written by hand.
 
@@ -42,7 +43,7 @@ def bench(
     from unikeras import bench_command, bench_printing, bench_request
 
     settings = resolve({**given(options), "backend": backends})
-    request = bench_request.make_request(settings, batch_sizes=batch_sizes, against=against, rounds=rounds)
+    request = bench_request.make_request(settings, batch_sizes=batch_sizes, against=against, rounds=rounds, limit=limit)
     result = bench_command.bench(request, display(json, quiet))
     if json:
         print_json(result)

@@ -79,8 +79,9 @@ def test_only_what_lies_outside_of_the_noise_is_a_difference(low: float, high: f
     assert verdict(Ratio((low + high) / 2, low, high), noise) == expected
 
 
-def test_a_race_has_every_figure_of_every_contestant() -> None:
-    options = ("--backends", "native-torch", "--against", "keras-fit,hand", "--limit")
+def test_a_race_has_every_figure_of_every_contestant(tmp_path: Path) -> None:
+    page = tmp_path / "bench.html"
+    options = ("--backends", "native-torch", "--against", "keras-fit,hand", "--limit", "--report", page)
     answer = unikeras("bench", *options, *SMALL, TORCHDYNAMO_DISABLE="1")  # compiling would take longer than all the rest
     assert answer.code == 0, answer
     (race,) = answer.json["races"]
@@ -91,10 +92,45 @@ def test_a_race_has_every_figure_of_every_contestant() -> None:
         assert len(row["rounds"]) == 2
         assert row["limit_share"] == pytest.approx(race["limits"]["torch"]["seconds_per_image"] * row["images_per_second"])
         assert 0 < row["limit_share"] < 1.2
+        assert row["end_to_end_images_per_second"] < min(row["images_per_second"], row["evaluation_images_per_second"])
     assert len(race["ratios"]) == 2
     for row in race["ratios"]:
         ratios = [other / own for own, other in zip(rounds[row["contestant"]], rounds[row["rival"]], strict=True)]
         assert min(ratios) * 0.999999 <= row["low"] <= row["median"] <= row["high"] <= max(ratios) * 1.000001
+    assert f"{race['contestants'][0]['images_per_second']:,.0f}" in page.read_text(encoding="utf-8")
+    assert answer.json["command"].startswith("unikeras bench --backends native-torch --batch-size")
+
+
+def test_time_to_an_accuracy_is_that_of_each_contestant_alone() -> None:
+    options = ("--model", "mlp", "--to-accuracy", 0.5, "--seeds", 1, "--epochs", 3, "--batch-size", 64, "--quiet", "--json")
+    answer = unikeras("bench", "--backends", "native-torch", "--against", "hand", *options, TORCHDYNAMO_DISABLE="1")
+    assert answer.code == 0, answer
+    (race,) = answer.json["accuracy_races"]
+    assert [row["name"] for row in race["contestants"]] == ["native-torch", "hand-written torch"]
+    for row in race["contestants"]:
+        (run,) = row["runs"]
+        assert (row["reached"], run["reached"]) == (1, True)
+        assert run["accuracy"] >= 0.5
+        assert 1 <= run["epochs"] <= 3
+        assert row["median_seconds"] == run["seconds"] > 0.5
+    losses = [row["runs"][0]["losses"] for row in race["contestants"]]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--to-accuracy", "1.5"), "--to-accuracy can't be 1.5."),
+        (("--to-accuracy", "0.9", "--rounds", "3"), "--rounds belongs to a race"),
+        (("--to-accuracy", "0.9", "--limit"), "--limit belongs to a race"),
+        (("--seeds", "3"), "--seeds counts trainings to an accuracy."),
+    ],
+)
+def test_options_of_races_and_of_accuracies_do_not_mix(options: tuple[str, ...], message: str) -> None:
+    answer = unikeras("bench", "--backends", "native-torch", *options)
+    assert answer.code == 2, answer
+    assert message in answer.err
+    assert "Traceback" not in answer.err
 
 
 def test_too_few_samples_for_a_race_are_refused() -> None:

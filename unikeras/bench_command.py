@@ -12,18 +12,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from unikeras import bench_limit, commands, provenance
-from unikeras.bench_request import Contestant, Request, describe
+from unikeras import bench_accuracy, bench_limit, bench_machine, commands, provenance
+from unikeras.bench_contestant import Contestant, Started, require_equal_losses
+from unikeras.bench_request import Request, command_line, describe
 from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
-from unikeras.errors import WorkerError
 from unikeras.events import Block, Contending, Finished, Job
-from unikeras.launcher import ALLOCATOR, Conversation, child_environment, conversation
+from unikeras.launcher import Conversation, conversation
 from unikeras.progress import Display
 
 TURN_SECONDS = 0.5
+WARM_UP_SECONDS = 6.0  # at most; unikeras on TensorFlow compiles after five
 MOST_STEPS = 500  # of a turn
 BUSY_LOAD = 0.3  # processes that want to run, per core, before anything has started
-TOLERANCES = {"float32": 1e-3, "float64": 1e-9, "mixed_bfloat16": 5e-2}  # of the first losses, relative
 
 
 @dataclasses.dataclass
@@ -33,7 +33,7 @@ class Runner:
     Attributes:
         steps: Of a turn.
         rounds: Seconds per image in each round.
-        peak_memory_mb: Known at the end.
+        result: `peak_memory_mb` and `epoch_samples`, known at the end.
     """
 
     contestant: Contestant
@@ -41,7 +41,11 @@ class Runner:
     ready: Contending
     steps: int = 1
     rounds: list[float] = dataclasses.field(default_factory=list)
-    peak_memory_mb: float = 0.0
+    result: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def started(self) -> Started:
+        return self.contestant.name, self.ready.losses
 
     def run(self) -> Block:
         """One turn."""
@@ -55,27 +59,52 @@ def bench(request: Request, display: Display) -> dict[str, Any]:
     Raises:
         UnikerasError: a contestant failed, or doesn't train the same as the others.
     """
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    warnings = [f"The machine is busy (load {load:.1f} a core): speeds are lower than they could be."] if load > BUSY_LOAD else []
+    warnings = _busy_already()
     dataset = commands.prepare(commands.request_of(request.settings), display)
-    display.begin_bench(len(request.batch_sizes) * (bench_limit.stages(request) + len(request.contestants) + request.rounds))
+    before = bench_machine.snapshot()
+    measured: dict[str, list[dict[str, Any]]] = (
+        {"accuracy_races": [], "races": []} if request.to_accuracy is not None else {"races": []}
+    )
+    display.begin_bench(len(request.batch_sizes) * _stages(request))
     try:
-        races = [_race(request, size, dataset, display) for size in request.batch_sizes]
+        for size in request.batch_sizes:
+            if request.to_accuracy is not None:
+                measured["accuracy_races"].append(bench_accuracy.measure(request, size, dataset, display))
+            else:
+                measured["races"].append(_race(request, size, dataset, display))
     finally:
         display.end_run()
-    for race in races:
-        if race["slowdown"] > 1.1:
-            warnings.append(
-                f"At batch size {race['batch_size']} the machine was {race['slowdown']:.2f} times slower at the end than at the "
-                "beginning: it is throttled, or other work has begun."
-            )
+    machine = bench_machine.describe(before, bench_machine.snapshot())
     return {
         "settings": describe(request),
-        "races": races,
-        "warnings": warnings,
+        **measured,
+        "warnings": [*warnings, *bench_machine.warnings(machine), *_slower_and_slower(measured["races"])],
         "environment": provenance.collect(),
+        "machine": machine,
+        "command": command_line(request),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _stages(request: Request) -> int:
+    """Steps of the progress for one batch size."""
+    if request.to_accuracy is not None:
+        return bench_accuracy.stages(request)
+    return bench_limit.stages(request) + len(request.contestants) + request.rounds
+
+
+def _busy_already() -> list[str]:
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return [f"The machine is busy (load {load:.1f} a core): speeds are lower than they could be."] if load > BUSY_LOAD else []
+
+
+def _slower_and_slower(races: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"At batch size {race['batch_size']} the machine was {race['slowdown']:.2f} times slower at the end than at the "
+        "beginning: it is throttled, or other work has begun."
+        for race in races
+        if race["slowdown"] > 1.1
+    ]
 
 
 def _race(request: Request, batch_size: int, dataset: Path, display: Display) -> dict[str, Any]:
@@ -90,22 +119,19 @@ def _race(request: Request, batch_size: int, dataset: Path, display: Display) ->
             place = folder / str(number)
             place.mkdir()
             runners.append(_start(stack, contestant, dataclasses.replace(settings, backend=contestant.backend), dataset, place))
-            _require_equal_losses(runners[0], runners[-1], TOLERANCES[settings.dtype])
+            require_equal_losses(runners[0].started, runners[-1].started, settings.dtype)
         for runner in runners:
-            _set_turn_length(runner)
+            _warm_up(runner, min(WARM_UP_SECONDS, request.rounds * TURN_SECONDS))
         for number in range(request.rounds):
             display.bench_progress(f"batch {batch_size}: round {number + 1} of {request.rounds}")
             _round(rng.sample(runners, len(runners)))
         for runner in runners:
             runner.worker.say("end")
-            runner.peak_memory_mb = _finish(runner.worker)
+            runner.result = _hear(runner.worker, Finished).result
     return bench_limit.joined(_conclude(request, batch_size, runners), limits, request.contestants)
 
 
 def _start(stack: contextlib.ExitStack, contestant: Contestant, settings: Any, dataset: Path, folder: Path) -> Runner:
-    environment = child_environment(contestant.info, settings.threads)
-    if contestant.is_stock:
-        environment = {name: value for name, value in environment.items() if name not in ALLOCATOR}
     arguments = {
         "module": contestant.module,
         "settings": settings.to_dict(),
@@ -113,32 +139,20 @@ def _start(stack: contextlib.ExitStack, contestant: Contestant, settings: Any, d
         "folder": str(folder),
         "launched_at": time.monotonic(),
     }
-    worker = stack.enter_context(conversation(Job("bench", arguments), environment, folder / "worker.log"))
+    worker = stack.enter_context(
+        conversation(Job("bench", arguments), contestant.environment(settings.threads), folder / "worker.log")
+    )
     return Runner(contestant, worker, _hear(worker, Contending))
 
 
-def _require_equal_losses(first: Runner, other: Runner, tolerance: float) -> None:
-    """Those who don't compute the same can't be compared.
-
-    Raises:
-        WorkerError: the first losses of one are not those of the other.
-    """
-    pairs = zip(first.ready.losses, other.ready.losses, strict=True)
-    for step, (expected, received) in enumerate(pairs, start=1):
-        if not abs(received - expected) <= tolerance * abs(expected):
-            raise WorkerError(
-                f"{other.contestant.name} trains something else than {first.contestant.name}: at step {step} its loss is "
-                f"{received:.6g} instead of {expected:.6g}.",
-                cure="`unikeras check` tells where backends part. Models with dropout can't race: their masks differ.",
-            )
-
-
-def _set_turn_length(runner: Runner) -> None:
-    """So many steps that a turn takes `TURN_SECONDS`; the first turn of a few steps is only for warming up."""
+def _warm_up(runner: Runner, seconds: float) -> None:
+    """Trains for some time, in which a contestant may compile, and sets so many steps that a turn takes `TURN_SECONDS`."""
     runner.steps = 3
-    runner.run()
-    block = runner.run()
-    runner.steps = min(max(1, round(runner.steps * TURN_SECONDS / block.seconds)), MOST_STEPS)
+    block, spent = runner.run(), 0.0
+    while spent < seconds:
+        block = runner.run()
+        spent += block.seconds
+        runner.steps = min(max(1, round(runner.steps * TURN_SECONDS / block.seconds)), MOST_STEPS)
 
 
 def _round(order: list[Runner]) -> None:
@@ -170,15 +184,16 @@ def _compared(name: str, rival: str, found: Ratio, noise: Ratio) -> dict[str, An
 
 
 def _row(runner: Runner) -> dict[str, Any]:
+    seconds, speed, samples = runner.ready.seconds, 1 / statistics.median(runner.rounds), runner.result["epoch_samples"]
+    first_epoch = sum(seconds.values()) + samples / speed + samples / runner.ready.evaluation
     return {
         "name": runner.contestant.name,
         "variant": runner.ready.variant,
-        "import_seconds": runner.ready.seconds["import"],
-        "build_seconds": runner.ready.seconds["build"],
-        "first_step_seconds": runner.ready.seconds["first_step"],
-        "images_per_second": 1 / statistics.median(runner.rounds),
+        **{f"{part}_seconds": seconds[part] for part in ("import", "build", "first_step")},
+        "images_per_second": speed,
         "evaluation_images_per_second": runner.ready.evaluation,
-        "peak_memory_mb": runner.peak_memory_mb,
+        "end_to_end_images_per_second": samples / first_epoch,
+        "peak_memory_mb": runner.result["peak_memory_mb"],
         "rounds": runner.rounds,
     }
 
@@ -186,11 +201,6 @@ def _row(runner: Runner) -> dict[str, Any]:
 def _block(worker: Conversation) -> Block:
     block: Block = _hear(worker, Block)
     return block
-
-
-def _finish(worker: Conversation) -> float:
-    memory: float = _hear(worker, Finished).result["peak_memory_mb"]
-    return memory
 
 
 def _hear(worker: Conversation, kind: type) -> Any:

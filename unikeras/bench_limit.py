@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from unikeras import backends, run
-from unikeras.bench_request import Contestant, Request
+from unikeras.bench_contestant import Contestant
+from unikeras.bench_request import Request
 from unikeras.events import Job
 from unikeras.launcher import child_environment, run_job
 from unikeras.progress import Display

@@ -13,6 +13,9 @@ STYLES = {"faster": "green", "slower": "red", "no difference": "dim"}
 
 def print_result(result: dict[str, Any], console: Console) -> None:
     """Speeds, ratios, and what to think of them."""
+    for race in result.get("accuracy_races", []):
+        console.print(f"\n[bold]batch size {race['batch_size']}[/]", highlight=False)
+        console.print(_courses(race, result["settings"]))
     for race in result["races"]:
         console.print(f"\n[bold]batch size {race['batch_size']}[/]", highlight=False)
         console.print(_speeds(race))
@@ -28,12 +31,30 @@ def print_result(result: dict[str, Any], console: Console) -> None:
     console.print(Text(_environment(result), style="dim"), soft_wrap=True)
 
 
+def _courses(race: dict[str, Any], settings: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for title in (f"time to {settings['to_accuracy']:.1%}", "least", "most", "epochs", "seeds that got there"):
+        table.add_column(title, justify="right")
+    for row in race["contestants"]:
+        variant = f" ({row['variant']})" if row["variant"] else ""
+        figures = [row[name] for name in ("median_seconds", "least_seconds", "most_seconds")]
+        table.add_row(
+            Text.assemble(row["name"], (variant, "dim")),
+            *("" if seconds is None else f"{seconds:.1f} s" for seconds in figures),
+            f"{row['median_epochs']:g}",
+            f"{row['reached']} of {len(row['runs'])}",
+        )
+    return table
+
+
 def _speeds(race: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("\n")
     for title in (
         "\nimages/s",
         "evaluation\nimages/s",
+        "end to end\nimages/s",
         "\nimport",
         "\nbuild",
         "first\nstep",
@@ -47,6 +68,7 @@ def _speeds(race: dict[str, Any]) -> Table:
             Text.assemble(row["name"], (variant, "dim")),
             f"{row['images_per_second']:,.0f}",
             f"{row['evaluation_images_per_second']:,.0f}",
+            f"{row['end_to_end_images_per_second']:,.0f}",
             f"{row['import_seconds']:.1f} s",
             f"{row['build_seconds']:.1f} s",
             f"{row['first_step_seconds']:.1f} s",

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from typing import Any
 
 from unikeras import backends, model_files, packages
 from unikeras.backends import BackendInfo
+from unikeras.bench_contestant import Contestant
 from unikeras.errors import ModelError, SettingsError, nearest
-from unikeras.settings import Settings, validate
+from unikeras.settings import Settings, as_option, validate
 
 DATASET = "random:32x32x3:10:20480"  # as large as CIFAR-10's images; whole batches of up to 256 and of 8 steps at once
 BATCH_SIZES = (64, 256)
 ROUNDS = 15
+SEEDS = 3
 RIVALS = ("keras-fit", "hand", "lightning", "bare")  # docs/bench.md says what they are
+SHOWN = ("model", "dataset", "optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment")
 DEFAULT_RIVALS = ("keras-fit", "hand")
-
-
-@dataclasses.dataclass(frozen=True)
-class Contestant:
-    """One process of a race.
-
-    Attributes:
-        name: For people.
-        module: In `unikeras.bench`.
-        backend: Whose model file it trains, in whose environment.
-        is_stock: Whether it runs as a plain script would, without the environment that unikeras gives its workers.
-    """
-
-    name: str
-    module: str
-    backend: str
-    is_stock: bool = False
-
-    @property
-    def info(self) -> BackendInfo:
-        return backends.BACKENDS[self.backend]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +29,11 @@ class Request:
         settings: Model, dataset, optimiser, dtype and threads.
         contestants: In the order of the table; the last one is the first again, whose ratio to it is noise.
         pairs: Names of those whose speeds are divided: (contestant, rival).
+        against: Names of the rivals that were asked for.
         limit: Whether the machine's limit is measured, too.
+        to_accuracy: Test accuracy to train to, each contestant alone, instead of racing; None for races.
+        seeds: Trainings of each contestant then.
+        most_epochs: Of a training that does not get there.
     """
 
     settings: Settings
@@ -54,19 +41,37 @@ class Request:
     rounds: int
     contestants: tuple[Contestant, ...]
     pairs: tuple[tuple[str, str], ...]
+    against: tuple[str, ...] = ()
     limit: bool = False
+    to_accuracy: float | None = None
+    seeds: int = SEEDS
+    most_epochs: int = Settings.epochs
+
+    @property
+    def racers(self) -> tuple[Contestant, ...]:
+        """The contestants, each once."""
+        return self.contestants[:-1]
 
 
 def make_request(
-    settings: Settings, *, batch_sizes: str | None = None, against: str | None = None, rounds: int = ROUNDS, limit: bool = False
+    settings: Settings,
+    *,
+    batch_sizes: str | None = None,
+    against: str | None = None,
+    rounds: int | None = None,
+    limit: bool = False,
+    to_accuracy: float | None = None,
+    seeds: int | None = None,
 ) -> Request:
     """A request with the settings that a race needs: a constant learning rate, no end.
 
     Raises:
         UnikerasError: a value is not allowed, or a model file that a contestant needs is missing.
     """
-    if settings.dataset == Settings.dataset:
+    _require_one_kind(to_accuracy, rounds, limit, seeds)
+    if settings.dataset == Settings.dataset and to_accuracy is None:
         settings = dataclasses.replace(settings, dataset=DATASET)
+    most_epochs = settings.epochs
     changes = {"schedule": "constant", "epochs": 1_000_000, "on_nan": "stop"}
     checked = validate({**vars(settings), **changes}, {})
     chosen = backends.select(checked.backend)
@@ -81,7 +86,30 @@ def make_request(
                 contestants += [found] if found not in contestants else []
                 pairs.append((info.name, found.name))
     noise = dataclasses.replace(contestants[0], name=f"{contestants[0].name} again")
-    return Request(checked, _batch_sizes(batch_sizes), rounds, (*contestants, noise), tuple(pairs), limit)
+    return Request(
+        settings=checked,
+        batch_sizes=_batch_sizes(batch_sizes),
+        rounds=rounds or ROUNDS,
+        contestants=(*contestants, noise),
+        pairs=tuple(pairs),
+        against=rivals,
+        limit=limit,
+        to_accuracy=to_accuracy,
+        seeds=seeds or SEEDS,
+        most_epochs=most_epochs,
+    )
+
+
+def _require_one_kind(to_accuracy: float | None, rounds: int | None, limit: bool, seeds: int | None) -> None:
+    if to_accuracy is None and seeds is not None:
+        raise SettingsError("--seeds counts trainings to an accuracy.", cure="Add --to-accuracy, or leave it out.")
+    if to_accuracy is not None and (rounds is not None or limit):
+        name = "--limit" if limit else "--rounds"
+        raise SettingsError(f"{name} belongs to a race, and --to-accuracy runs none.", cure="Give one of them.")
+    if to_accuracy is not None and not 0 < to_accuracy <= 1:
+        raise SettingsError(
+            f"--to-accuracy can't be {to_accuracy:g}.", cure="Allowed: a share above 0 and up to 1, such as 0.65."
+        )
 
 
 def _contestant(rival: str, info: BackendInfo, model: str) -> Contestant | None:
@@ -129,8 +157,40 @@ def _batch_sizes(text: str | None) -> tuple[int, ...]:
     return sizes
 
 
+def command_line(request: Request) -> str:
+    """The command line that repeats the benchmark."""
+    settings = request.settings
+    options = {
+        "--backends": settings.backend,
+        "--batch-size": ",".join(map(str, request.batch_sizes)),
+        "--against": ",".join(request.against) or "none",
+    }
+    if request.to_accuracy is None:
+        options["--rounds"] = str(request.rounds)
+    else:
+        options |= {
+            "--to-accuracy": f"{request.to_accuracy:g}",
+            "--seeds": str(request.seeds),
+            "--epochs": str(request.most_epochs),
+        }
+    options |= {
+        as_option(name): str(getattr(settings, name))
+        for name in (*SHOWN, "image_size")
+        if getattr(settings, name) not in (None, getattr(Settings, name, None))
+    }
+    words = [
+        "unikeras",
+        "bench",
+        *(word for option in options.items() for word in option),
+        *(["--limit"] if request.limit else []),
+    ]
+    return shlex.join(words)
+
+
 def describe(request: Request) -> dict[str, Any]:
     """The request as JSON values."""
-    shown = ("model", "dataset", "optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment")
-    settings = {name: value for name, value in request.settings.to_dict().items() if name in shown}
-    return {**settings, "batch_sizes": list(request.batch_sizes), "rounds": request.rounds}
+    settings = {name: value for name, value in request.settings.to_dict().items() if name in SHOWN}
+    kind: dict[str, Any] = {"rounds": request.rounds}
+    if request.to_accuracy is not None:
+        kind = {"to_accuracy": request.to_accuracy, "seeds": request.seeds, "epochs": request.most_epochs}
+    return {**settings, "batch_sizes": list(request.batch_sizes), **kind}

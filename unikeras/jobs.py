@@ -11,7 +11,7 @@ import numpy as np
 
 from unikeras import backends, history, model_files, model_warnings, predictions, provenance, run, training, trial, weights
 from unikeras.backends.base import Backend
-from unikeras.bench import contender, limit
+from unikeras.bench import contender, course, limit
 from unikeras.checking import measure as check_measure
 from unikeras.checking import reference as check_reference
 from unikeras.data import prepare as data_prepare
@@ -124,6 +124,7 @@ JOBS: dict[str, Callable[..., Any]] = {
     **{job.__name__: job for job in (train, evaluate, predict, predict_test, prepare, inspect, summarize)},
     "attempt": trial.attempt,
     "bench": contender.contend,
+    "bench_course": course.run,
     "bench_limit": limit.measure,
     "check_reference": check_reference.make,
     "check_measure": check_measure.measure,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 
 from unikeras.backends.base import Backend, Metrics
 from unikeras.events import Emit, EpochEnd, Progress
+from unikeras.memory import peak_memory_mb
 from unikeras.metrics_file import MetricsFile
 
 EVENT_SECONDS = 0.1  # between two progress events
@@ -250,12 +249,6 @@ class Recorder:
                 self.known.accuracy if known else None,
             )
         )
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, mapped pages of the dataset included, in 10⁶ bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _add(first: Metrics, second: Metrics) -> Metrics:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from unikeras import backends
 from unikeras.bench.contender import Contender
 from unikeras.bench.own import Own
-from unikeras.bench.turns import Turns
+from unikeras.bench.turns import StepCounter
 
 
 class Bare(Own):
     """The backend's step, on batches that lie in memory."""
 
-    def train(self, turns: Turns) -> None:
+    def train(self, turns: StepCounter) -> None:
         batches = self.workload.first_batches(8)
         while True:
             for inputs, labels in batches:

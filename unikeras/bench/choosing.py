@@ -11,6 +11,8 @@ WARM_UP = 2
 
 Choice = TypeVar("Choice")
 
+_spent = 0.0
+
 
 def fastest(choices: Sequence[Choice], start: Callable[[Choice], Callable[[], object]], trials: int) -> Choice:
     """The choice with the lowest median time of a step.
@@ -18,9 +20,18 @@ def fastest(choices: Sequence[Choice], start: Callable[[Choice], Callable[[], ob
     Args:
         start: Prepares a choice and returns what takes one step and waits for it.
     """
+    global _spent
     if len(choices) == 1:
         return choices[0]
-    return min(choices, key=lambda choice: _median_seconds(start(choice), trials))
+    started = time.perf_counter()
+    chosen = min(choices, key=lambda choice: _median_seconds(start(choice), trials))
+    _spent += time.perf_counter() - started
+    return chosen
+
+
+def seconds_spent() -> float:
+    """In this process, on choosing."""
+    return _spent
 
 
 def _median_seconds(step: Callable[[], object], trials: int) -> float:

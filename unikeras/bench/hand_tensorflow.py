@@ -17,8 +17,9 @@ import tensorflow as tf
 from unikeras import backends
 from unikeras.bench.choosing import fastest
 from unikeras.bench.contender import Contender
-from unikeras.bench.turns import Turns
+from unikeras.bench.turns import StepCounter
 from unikeras.bench.workload import Workload
+from unikeras.data.dataset import Split
 from unikeras.errors import BackendError
 from unikeras.events import Emit
 
@@ -62,16 +63,17 @@ class HandTensorFlow(Contender):
     def step(self, inputs: Any, labels: Any) -> float:
         return float(self.take_step(tf.constant(inputs), tf.constant(labels)))
 
-    def evaluate(self) -> None:
+    def evaluate(self, split: Split) -> float:
         size = 4 * self.workload.batch_size
-        for start in range(0, len(self.labels), size):
-            self.take_look(tf.constant(self.images[start : start + size]), tf.constant(self.labels[start : start + size]))
-        self.wait()
+        self.totals.assign(tf.zeros(2))
+        for start in range(0, len(split.y), size):
+            self.take_look(tf.constant(split.x[start : start + size]), tf.constant(split.y[start : start + size]))
+        return float(self.totals.numpy()[1]) / len(split.y)
 
     def wait(self) -> None:
         self.totals.numpy()
 
-    def train(self, turns: Turns) -> None:
+    def train(self, turns: StepCounter) -> None:
         while True:
             for images, labels in self._batches(self.form):
                 self.take_step(images, labels)

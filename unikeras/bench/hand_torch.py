@@ -7,6 +7,7 @@ scaled and trained on, and loss and correct answers are summed up on the device,
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,8 +21,9 @@ from unikeras.backends import _torch
 from unikeras.backends.native_torch import canonical_entries
 from unikeras.bench.choosing import fastest
 from unikeras.bench.contender import Contender
-from unikeras.bench.turns import Turns
+from unikeras.bench.turns import StepCounter
 from unikeras.bench.workload import Workload
+from unikeras.data.dataset import Split
 from unikeras.errors import BackendError
 from unikeras.events import Emit
 from unikeras.layers.torch import BatchNorm2d
@@ -56,8 +58,7 @@ class HandTorch(Contender):
         self.workload = workload
         _torch.configure(workload.spec)
         self.is_image = len(workload.data.input_shape) == 3
-        self.images = torch.from_numpy(workload.data.train.x.copy()).to(DEVICE)
-        self.labels = torch.from_numpy(workload.data.train.y.copy()).to(DEVICE)
+        self.images, self.labels = tensors(workload.data.train)
         form = self.choose()
         self._begin(form)
         self.variant = str(form)
@@ -72,24 +73,29 @@ class HandTorch(Contender):
     def step(self, inputs: Any, labels: Any) -> float:
         return float(self._step(torch.from_numpy(inputs).to(DEVICE), torch.from_numpy(labels).to(DEVICE)))
 
-    def evaluate(self) -> None:
+    def evaluate(self, split: Split) -> float:
+        samples = (self.images, self.labels) if split is self.workload.data.train else self.test_samples
         self.model.eval()
         totals = torch.zeros(2, device=DEVICE)
         with torch.inference_mode():
-            for images, labels in zip(
-                *(part.split(4 * self.workload.batch_size) for part in (self.images, self.labels)), strict=True
-            ):
+            for images, labels in zip(*(part.split(4 * self.workload.batch_size) for part in samples), strict=True):
                 logits = self.forward(images)
                 totals += torch.stack(
                     [functional.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()]
                 )
-        totals.tolist()
         self.model.train()
+        correct: float = totals.tolist()[1]
+        return correct / len(split.y)
+
+    @functools.cached_property
+    def test_samples(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and labels; most races need none."""
+        return tensors(self.workload.data.test)
 
     def wait(self) -> None:
         self.totals.tolist()
 
-    def train(self, turns: Turns) -> None:
+    def train(self, turns: StepCounter) -> None:
         while True:
             order = torch.randperm(len(self.labels), device=DEVICE)
             for indices in order.split(self.workload.batch_size):
@@ -146,6 +152,11 @@ class HandTorch(Contender):
         self._begin(form)
         size = self.workload.batch_size
         return lambda: self._step(self.images[:size], self.labels[:size]).item()
+
+
+def tensors(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels on the device."""
+    return torch.from_numpy(split.x.copy()).to(DEVICE), torch.from_numpy(split.y.copy()).to(DEVICE)
 
 
 def with_torch_norms(model: nn.Module) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,9 @@ import keras
 from unikeras.backends import _keras
 from unikeras.bench.choosing import fastest
 from unikeras.bench.contender import Contender
-from unikeras.bench.turns import Turns
+from unikeras.bench.turns import StepCounter
 from unikeras.bench.workload import Workload
+from unikeras.data.dataset import Split
 from unikeras.events import Emit
 from unikeras.optimizers import OptimizerSpec
 
@@ -34,7 +36,7 @@ class KerasFit(Contender):
         importlib.import_module(f"unikeras.backends._{framework}").configure(workload.spec)  # threads
         _, self.model, _ = _keras.build_model(workload.spec)
         self.initial = self.model.get_weights()
-        self.inputs, self.labels = workload.normalized(), workload.data.train.y
+        self.inputs, self.labels = workload.normalized(workload.data.train), workload.data.train.y
         steps = len(self.labels) // workload.batch_size
         choices = [choice for choice in CHOICES[framework] if steps % choice.get("steps_per_execution", 1) == 0]
         choice = fastest(choices, self._trial, TRIALS)
@@ -48,13 +50,19 @@ class KerasFit(Contender):
         self.model.reset_metrics()  # the loss it returns is a mean since then
         return float(self.model.train_on_batch(scaled, labels)[0])
 
-    def evaluate(self) -> None:
-        self.model.evaluate(self.inputs, self.labels, 4 * self.workload.batch_size, verbose=0)
+    def evaluate(self, split: Split) -> float:
+        inputs = self.inputs if split is self.workload.data.train else self.test_inputs
+        return float(self.model.evaluate(inputs, split.y, 4 * self.workload.batch_size, verbose=0)[1])
+
+    @functools.cached_property
+    def test_inputs(self) -> Any:
+        """As `inputs`, of the test samples; most races need none."""
+        return self.workload.normalized(self.workload.data.test)
 
     def wait(self) -> None:
         float(self.logs["loss"])
 
-    def train(self, turns: Turns) -> None:
+    def train(self, turns: StepCounter) -> None:
         self.model.make_train_function(force=True)
         take_step = self.model.train_function
 

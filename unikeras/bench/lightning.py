@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from unikeras.bench.contender import Contender
 from unikeras.bench.hand_torch import Form, HandTorch
-from unikeras.bench.turns import Turns
+from unikeras.bench.turns import StepCounter
 
 
 class Module(lightning.LightningModule):
@@ -36,7 +36,7 @@ class Module(lightning.LightningModule):
 class Turn(lightning.Callback):
     """Counts steps."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: StepCounter) -> None:
         self.turns = turns
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, index: int) -> None:
@@ -49,7 +49,7 @@ class Lightning(HandTorch):
     def choose(self) -> Form:
         return Form(torch.channels_last, fused=True, compiled=False)
 
-    def train(self, turns: Turns) -> None:
+    def train(self, turns: StepCounter) -> None:
         trainer = lightning.Trainer(
             max_epochs=-1,
             logger=False,

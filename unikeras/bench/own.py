@@ -9,8 +9,9 @@ from typing import Any
 from unikeras import backends, run, training
 from unikeras.backends.base import Backend
 from unikeras.bench.contender import Contender
-from unikeras.bench.turns import Turns
+from unikeras.bench.turns import StepCounter
 from unikeras.bench.workload import Workload
+from unikeras.data.dataset import Split
 from unikeras.events import Emit
 from unikeras.recorder import Recorder
 from unikeras.session import Session
@@ -19,7 +20,7 @@ from unikeras.session import Session
 class Racing(Session):
     """A session that gives its turn away when it is over."""
 
-    turns: Turns
+    turns: StepCounter
 
     def after_step(self) -> None:
         super().after_step()
@@ -40,17 +41,21 @@ class Own(Contender):
     def step(self, inputs: Any, labels: Any) -> float:
         return float(self.backend.train_step(inputs, labels, self.workload.settings.learning_rate))
 
-    def evaluate(self) -> None:
-        training.evaluate(self.backend, self.workload.data.train, self.workload.batch_size)
+    def evaluate(self, split: Split) -> float:
+        return training.evaluate(self.backend, split, self.workload.batch_size).accuracy
+
+    def test_accuracy(self) -> float:
+        """The loop has evaluated it already."""
+        return float(self.recorder.books.epoch_row["test_accuracy"])
 
     def wait(self) -> None:
         self.backend.load_metrics(self.backend.read_metrics())
 
-    def train(self, turns: Turns) -> None:
+    def train(self, turns: StepCounter) -> None:
         settings, data, folder = self.workload.settings, self.workload.data, self.workload.folder
         steps = math.ceil(len(data.train.y) / settings.batch_size)
-        recorder = Recorder(self.backend, folder / run.METRICS, self.emit, steps, settings.log_every, time.monotonic())
-        session = Racing(self.backend, settings, folder, recorder, self.emit)
+        self.recorder = Recorder(self.backend, folder / run.METRICS, self.emit, steps, settings.log_every, time.monotonic())
+        session = Racing(self.backend, settings, folder, self.recorder, self.emit)
         session.turns = turns
         session.train(data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from unikeras import orders
 from unikeras.events import Block, Emit
@@ -11,6 +12,12 @@ from unikeras.events import Block, Emit
 
 class Over(Exception):  # noqa: N818 - nothing went wrong
     """There are no more turns."""
+
+
+class StepCounter(Protocol):
+    """Is told of every step, and ends the training by raising `Over`."""
+
+    def step_done(self, images: int, steps: int = 1) -> None: ...
 
 
 class Turns:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from unikeras import backends, model_files
 from unikeras.backends.base import ModelSpec
-from unikeras.data.dataset import Dataset
+from unikeras.data.dataset import Dataset, Split
 from unikeras.factory import describe_inputs, make_spec
 from unikeras.settings import Settings
 
@@ -46,11 +46,11 @@ class Workload:
         path = model_files.framework_file(model_files.locate(self.settings.model), info.framework, info.uses_keras)
         return make_spec(self.settings, path, self.inputs)
 
-    def normalized(self) -> npt.NDArray[Any]:
-        """All training samples as the model sees them, for those who keep them in memory so."""
+    def normalized(self, split: Split) -> npt.NDArray[Any]:
+        """All samples of a split as the model sees them, for those who keep them in memory so."""
         spec = self.spec
         dtype = np.dtype(spec.variable_dtype)
-        samples: npt.NDArray[Any] = self.data.train.x * spec.scale.astype(dtype) + spec.offset.astype(dtype)
+        samples: npt.NDArray[Any] = split.x * spec.scale.astype(dtype) + spec.offset.astype(dtype)
         return samples
 
     def first_batches(self, count: int) -> list[tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]:

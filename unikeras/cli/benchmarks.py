@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
@@ -23,28 +24,59 @@ from unikeras.settings import resolve
     help="What to race against: keras-fit, hand (written in the framework alone), lightning, bare (the backend's step without "
     "a loop around it). [default: keras-fit,hand]",
 )
-@click.option(
-    "--rounds", type=click.IntRange(min=1), default=15, show_default=True, metavar="N", help="In each, all have two turns."
-)
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="In each, all have two turns. [default: 15]")
 @click.option("--limit", is_flag=True, help="Measure what the machine allows at most, and show each speed's share of it.")
+@click.option(
+    "--to-accuracy", type=float, metavar="SHARE", help="No race: the time from the start of a process to this test accuracy."
+)
+@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Trainings of each with --to-accuracy. [default: 3]")
+@options_of("epochs")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write everything into one offline page.")
 @options_of("optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment", *PLACES)
 @json_option
 @quiet_option
 @debug_option
 def bench(
-    backends: str, batch_sizes: str | None, against: str | None, rounds: int, limit: bool, json: bool, quiet: bool, **options: Any
+    backends: str,
+    batch_sizes: str | None,
+    against: str | None,
+    rounds: int | None,
+    to_accuracy: float | None,
+    seeds: int | None,
+    limit: bool,
+    report: Path | None,
+    json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Measure how fast backends train, beside stock Keras and loops written by hand.
 
     Each contestant is a process of its own. All start from the same weights and must have the same losses; then they take turns
     of half a second, in random order, and the ratios of their speeds are taken round by round. The first backend runs twice: what
     parts it from itself is noise, and nothing is called faster within it. Measure on a machine that does nothing else.
+
+    With --to-accuracy each trains alone, once for every seed, until its test accuracy after an epoch is the one that is wanted,
+    for --epochs at most; the data are digits, unless others are named.
     """
     from unikeras import bench_command, bench_printing, bench_request
+    from unikeras.reporting import bench as bench_page
+    from unikeras.reporting import files
 
     settings = resolve({**given(options), "backend": backends})
-    request = bench_request.make_request(settings, batch_sizes=batch_sizes, against=against, rounds=rounds, limit=limit)
+    request = bench_request.make_request(
+        settings,
+        batch_sizes=batch_sizes,
+        against=against,
+        rounds=rounds,
+        limit=limit,
+        to_accuracy=to_accuracy,
+        seeds=seeds,
+    )
+    if report is not None:
+        files.require_writable(report)
     result = bench_command.bench(request, display(json, quiet))
+    if report is not None:
+        files.write(bench_page.render(result), report)
     if json:
         print_json(result)
     else:

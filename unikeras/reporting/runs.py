@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from unikeras.reporting import check, classes, curves, examples, headline, words
+from unikeras.reporting import bench, check, classes, curves, examples, headline, words
 from unikeras.reporting.page import render_page
 from unikeras.reporting.subject import LEFT_OUT, Subject
 from unikeras.settings import FIELDS, as_option
@@ -39,7 +39,7 @@ def render(subjects: Sequence[Subject], check_result: dict[str, Any] | None, ben
         "environments": _environments(subjects),
         "commands": {subject.name: command(subject) for subject in subjects},
         "check": check.summary(check_result) if check_result else None,
-        "bench": bench_result,
+        "bench": bench.summary(bench_result) if bench_result else None,
         "words": words,
     }
     drawn = curves.draw(subjects) if any(subject.rows for subject in subjects) else {}

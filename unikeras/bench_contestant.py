@@ -1,0 +1,57 @@
+"""Who races: a process, in which environment, and that all train the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from unikeras import backends
+from unikeras.backends import BackendInfo
+from unikeras.errors import WorkerError
+from unikeras.launcher import ALLOCATOR, child_environment
+
+TOLERANCES = {"float32": 1e-3, "float64": 1e-9, "mixed_bfloat16": 5e-2}  # of the first losses, relative
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    """One process of a race.
+
+    Attributes:
+        name: For people.
+        module: In `unikeras.bench`.
+        backend: Whose model file it trains, in whose environment.
+        is_stock: Whether it runs as a plain script would, without the environment that unikeras gives its workers.
+    """
+
+    name: str
+    module: str
+    backend: str
+    is_stock: bool = False
+
+    @property
+    def info(self) -> BackendInfo:
+        return backends.BACKENDS[self.backend]
+
+    def environment(self, threads: int | None) -> dict[str, str]:
+        """That of its process."""
+        environment = child_environment(self.info, threads)
+        return {name: value for name, value in environment.items() if not (self.is_stock and name in ALLOCATOR)}
+
+
+Started = tuple[str, Sequence[float]]  # a contestant's name and the losses of its first steps
+
+
+def require_equal_losses(first: Started, other: Started, dtype: str) -> None:
+    """Those who don't compute the same can't be compared.
+
+    Raises:
+        WorkerError: the losses of one are not those of the other.
+    """
+    for step, (right, received) in enumerate(zip(first[1], other[1], strict=True), start=1):
+        if not abs(received - right) <= TOLERANCES[dtype] * abs(right):
+            raise WorkerError(
+                f"{other[0]} trains something else than {first[0]}: at step {step} its loss is {received:.6g} instead of "
+                f"{right:.6g}.",
+                cure="`unikeras check` tells where backends part. Models with dropout can't race: their masks differ.",
+            )

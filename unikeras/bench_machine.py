@@ -1,0 +1,93 @@
+"""What disturbs a benchmark from outside, as far as Linux tells: other work, other guests of the host, heat, saving power."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+STEAL = 0.02  # share of the processors' time from which on a warning is due
+OTHERS = 0.05
+CPUS = "sys/devices/system/cpu"
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """Counters at one moment; None where the system doesn't have them.
+
+    Attributes:
+        total, busy, stolen: Seconds of all processors: altogether, at work, and given to other guests by the host.
+        own: Of them, those of this process and its children that have ended.
+        throttled: How often a processor has been slowed down because of its heat.
+    """
+
+    total: float | None
+    busy: float | None
+    stolen: float | None
+    own: float
+    throttled: int | None
+
+
+def snapshot(root: Path = Path("/")) -> Snapshot:
+    """The counters now."""
+    total, busy, stolen = _processor_times(root / "proc" / "stat")
+    counts = [_number(path) for path in sorted((root / CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))]
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    own = sum(one.ru_utime + one.ru_stime for one in usage)
+    return Snapshot(total, busy, stolen, own, sum(counts) if counts else None)
+
+
+def describe(first: Snapshot, last: Snapshot, root: Path = Path("/")) -> dict[str, Any]:
+    """What happened between two moments, as JSON values: shares of the processors' time, and the kernel's choice of frequency."""
+    shares: dict[str, float | None] = {"stolen_share": None, "others_share": None}
+    if None not in (first.total, last.total, first.busy, last.busy, first.stolen, last.stolen):
+        total = max(last.total - first.total, 1e-9)  # type: ignore[operator] # none of them is None
+        shares["stolen_share"] = (last.stolen - first.stolen) / total  # type: ignore[operator]
+        others = last.busy - first.busy - (last.own - first.own)  # type: ignore[operator]
+        shares["others_share"] = max(others / total, 0.0)
+    throttled = None if first.throttled is None or last.throttled is None else last.throttled - first.throttled
+    return {**shares, "throttled": throttled, "governor": _text(root / CPUS / "cpu0" / "cpufreq" / "scaling_governor")}
+
+
+def warnings(seen: dict[str, Any]) -> list[str]:
+    """What of it makes the figures doubtful, with what to do."""
+    found = []
+    if (seen["stolen_share"] or 0.0) > STEAL:
+        found.append(
+            f"The host took {seen['stolen_share']:.0%} of the processors' time for other guests: repeat it at another hour, "
+            "or on a machine of your own."
+        )
+    if (seen["others_share"] or 0.0) > OTHERS:
+        found.append(f"Other processes took {seen['others_share']:.0%} of the processors' time: end them and repeat it.")
+    if seen["throttled"]:
+        found.append(f"A processor was slowed down {seen['throttled']} times for its heat: cool it, or take fewer threads.")
+    if seen["governor"] not in (None, "performance"):
+        found.append(
+            f"The frequency of the processors follows the governor {seen['governor']!r}: choose 'performance' "
+            "(`cpupower frequency-set -g performance`)."
+        )
+    return found
+
+
+def _processor_times(path: Path) -> tuple[float | None, float | None, float | None]:
+    """Of the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal (guests are part of user)."""
+    words = (_text(path) or "").splitlines()[:1]
+    counts = [int(word) / os.sysconf("SC_CLK_TCK") for word in words[0].split()[1:9]] if words else []
+    if len(counts) < 8:
+        return None, None, None
+    idle, stolen = counts[3] + counts[4], counts[7]
+    return sum(counts), sum(counts) - idle - stolen, stolen
+
+
+def _number(path: Path) -> int:
+    text = _text(path)
+    return int(text) if text and text.isdecimal() else 0
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -165,7 +165,8 @@ def test_without_a_limit_there_is_no_share_and_no_column(capsys: pytest.CaptureF
 
 def _race(request: Any, limits: dict[str, Any]) -> dict[str, Any]:
     """A race at a hundred images a second."""
-    figures = ("import_seconds", "build_seconds", "first_step_seconds", "evaluation_images_per_second", "peak_memory_mb")
+    rates = ("evaluation_images_per_second", "end_to_end_images_per_second")
+    figures = ("import_seconds", "build_seconds", "first_step_seconds", *rates, "peak_memory_mb")
     rows = [
         {"name": one.name, "variant": "", "images_per_second": 100.0, **dict.fromkeys(figures, 1.0)}
         for one in request.contestants

@@ -7,7 +7,6 @@ are named.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from keras import layers
 
 from unikeras.backends import _observe
-from unikeras.bench.work import Layer, Product, normalization_layer, pooling_layer, product_layer
+from unikeras.bench.work import Network, Product, normalization_layer, pooling_layer, product_layer
 
 POOLINGS = tuple(
     getattr(layers, f"{prefix}{kind}Pooling{rank}D")
@@ -32,21 +31,6 @@ ON_THE_WAY = (
     *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D, layers.GaussianNoise),
     *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D, layers.Cropping2D, layers.UpSampling2D),
 )
-
-
-@dataclasses.dataclass
-class Network:
-    """A model's work in a training step.
-
-    Attributes:
-        layers: In the order of the forward pass; a layer that is called twice is there twice.
-        unknown: Layers that can't be counted: path and type.
-        parameters: That are trained.
-    """
-
-    layers: list[Layer]
-    unknown: list[str]
-    parameters: int
 
 
 def describe(model: Any, input_shape: tuple[int, ...]) -> Network:

@@ -20,8 +20,7 @@ import numpy as np
 
 from unikeras import backends, model_files
 from unikeras.backends.base import ModelSpec
-from unikeras.bench.layers import Network, describe
-from unikeras.bench.work import Layer, Product, update_bytes
+from unikeras.bench.work import Layer, Network, Product, update_bytes
 from unikeras.data.dataset import Dataset
 from unikeras.events import Emit
 from unikeras.factory import describe_inputs, make_spec
@@ -88,6 +87,7 @@ def stream_rate(run: Callable[[], object], moved: int) -> float:
 
 def _network(spec: ModelSpec) -> Network:
     from unikeras.backends import _keras
+    from unikeras.bench.layers import describe  # as that one imports Keras, which jobs on native backends must not
 
     return describe(_keras.build_model(spec)[1], spec.input_shape)
 

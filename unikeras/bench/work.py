@@ -64,6 +64,21 @@ class Layer:
         return number_bytes * (batch_size * self.activations + self.parameters)
 
 
+@dataclasses.dataclass
+class Network:
+    """A model's work in a training step.
+
+    Attributes:
+        layers: In the order of the forward pass; a layer that is called twice is there twice.
+        unknown: Layers that can't be counted: path and type.
+        parameters: That are trained.
+    """
+
+    layers: list[Layer]
+    unknown: list[str]
+    parameters: int
+
+
 def product_layer(name: str, product: Product) -> Layer:
     """Forward it reads inputs and kernel and writes outputs; backward it reads their gradient and what each product needs."""
     inputs, outputs, kernel = (math.prod(shape) for shape in (product.inputs, product.outputs, product.kernel))

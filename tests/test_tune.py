@@ -18,9 +18,11 @@ from support import Answer, unikeras
 
 import unikeras as uk
 from unikeras import run, run_lock
+from unikeras.events import Notice
 from unikeras.settings import Settings
 from unikeras.tune_request import parse_duration
 from unikeras.tune_space import Choice, Range, parse
+from unikeras.tune_trials import News, Trials
 
 OPTIONS = [
     "--backend", "native-torch", "--model", "mlp", "--dataset", "random:8x8x3:3:60", "--batch-size", "20", "--threads", "1",
@@ -272,6 +274,16 @@ def test_a_wrong_input_ends_the_search_at_once(tmp_path: Path) -> None:
     assert answer.code == 2, answer
     assert "bad_torch.py" in answer.err
     assert not (tmp_path / "s" / "trials" / "0002").exists()
+
+
+def test_the_time_is_over_although_news_keep_coming() -> None:
+    """Epochs of a few milliseconds end faster than they are noted down."""
+    trials = Trials()
+    for _ in range(3):
+        trials._news.put(News(1, Notice("an epoch has ended")))
+    assert trials.next_news(time.monotonic() + 60) is not None
+    assert trials.next_news(time.monotonic() - 1) is None
+    assert trials.next_news(None) is not None
 
 
 def test_the_time_is_over_and_what_was_under_way_is_saved(tmp_path: Path) -> None:

@@ -47,10 +47,12 @@ class Trials:
         thread.start()
 
     def next_news(self, deadline: float | None) -> News | None:
-        """The next thing that happens; None when it is `deadline`, by time.monotonic(), before."""
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        """The next thing that happens; None once it is `deadline`, by time.monotonic(), even if news keep coming."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return None
         try:
-            news = self._news.get(timeout=timeout)
+            news = self._news.get(timeout=left)
         except queue.Empty:
             return None
         if not isinstance(news.content, Event):

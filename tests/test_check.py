@@ -95,11 +95,13 @@ def test_layers_may_take_their_channels_first() -> None:
     assert answer.json["reference"]["layers"]["largest_error"] < 1e-13
 
 
+@pytest.mark.long
 def test_a_bias_that_has_no_effect_may_have_a_gradient_of_rounding_alone() -> None:
     answer = unikeras("check", MODEL_FILES / "biased.py", "--backends", "torch", *SHORT)
     assert answer.code == 0, answer
 
 
+@pytest.mark.long
 def test_a_defect_of_keras_itself_is_found_and_named() -> None:
     answer = unikeras("check", MODEL_FILES / "edge_average.py", "--backends", "torch", *SHORT)
     assert answer.code == 1, answer

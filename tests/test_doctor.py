@@ -65,6 +65,7 @@ raise RuntimeError("planted")
 """
 
 
+@pytest.mark.long
 def test_a_broken_backend_is_named_with_its_reason_and_the_others_are_tried(tmp_path: Path) -> None:
     (tmp_path / "keras").mkdir()
     (tmp_path / "keras" / "__init__.py").write_text(BROKEN_KERAS)

@@ -22,8 +22,8 @@ from unikeras.exporting.formats import FORMATS
 DATA = ("--dataset", "random:8x8x3:3:60", "--epochs", 1, "--normalize", "dataset", "--learning-rate", 0.02)
 MATRIX = [(backend, name) for backend in ("tensorflow", "native-torch") for name in FORMATS]
 EXTRAS = [("torch", "keras"), ("native-tensorflow", "saved-model")]  # other writers: Keras on torch, TensorFlow alone
-# Each format once, and each backend.
-SHORT = {("tensorflow", "onnx"), ("tensorflow", "litert"), ("native-torch", "torch"), *EXTRAS}
+# Each format once, but for saved-model, which takes long.
+SHORT = {("tensorflow", "onnx"), ("tensorflow", "litert"), ("native-torch", "torch"), ("torch", "keras")}
 
 Trained = Callable[..., Path]
 
@@ -159,6 +159,7 @@ def test_without_its_dataset_an_export_is_verified_on_random_images(tmp_path: Pa
     assert "The export is verified on random images." in answer.err
 
 
+@pytest.mark.long
 def test_a_model_that_keras_can_not_write_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     run = train(tmp_path / "run", "torch", MODEL_FILES / "layers_zoo.py")
     answer = unikeras("export", run, "--format", "keras")

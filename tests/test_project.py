@@ -36,6 +36,7 @@ def test_its_configuration_trains_its_model(flowers: Path) -> None:
     assert (result["backend"], result["epochs"]) == ("native-torch", 1)
 
 
+@pytest.mark.long
 def test_its_tests_pass_on_every_backend(flowers: Path, backend_names: list[str]) -> None:
     command = [sys.executable, "-P", "-m", "pytest", "-v", "-p", "no:cacheprovider", "--backends", ",".join(backend_names)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}

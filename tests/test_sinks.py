@@ -143,6 +143,7 @@ def test_after_a_kill_and_a_resume_each_step_is_there_once(store: str, tmp_path:
     assert found.info.status == "FINISHED"
 
 
+@pytest.mark.long
 def test_a_finished_run_can_be_written_afterwards_and_again(copy: Path) -> None:
     for _ in range(2):
         answer = unikeras("resume", copy, "--tensorboard")

@@ -66,10 +66,7 @@ class Sgd(Optimizer):
 
 
 class Adam(Optimizer):
-    """torch's fused kernel for Adam over our slots, without torch.optim, whose optimisers import torch's compiler (1.5 s).
-
-    torch adds ε to √(v/(1 − β₂ᵗ)) and Keras to √v, so torch's has to be ε/√(1 − β₂ᵗ): another number at each step.
-    """
+    """torch's fused kernel for Adam over our slots, without torch.optim, whose optimisers import torch's compiler (1.5 s)."""
 
     def __init__(self, spec: OptimizerSpec, parameters: list[torch.Tensor]) -> None:
         super().__init__(spec, parameters)
@@ -78,6 +75,11 @@ class Adam(Optimizer):
         for index, parameter in enumerate(parameters):
             groups.setdefault((parameter.device, parameter.dtype), []).append(index)
         self.groups = list(groups.values())  # a call of the kernel takes tensors of one kind
+
+    def epsilon(self) -> float:
+        """What torch calls ε, which it adds to √(v/(1 − β₂ᵗ)) and Keras to √v: ε/√(1 − β₂ᵗ), another number at each step."""
+        constants = self.spec.rule.constants
+        return float(constants["epsilon"] / (1 - constants["beta_2"] ** (self.iterations + 1)) ** 0.5)
 
     def resume_at(self, iterations: int) -> None:
         super().resume_at(iterations)
@@ -101,7 +103,7 @@ class Adam(Optimizer):
                 beta1=constants["beta_1"],
                 beta2=constants["beta_2"],
                 weight_decay=0.0,
-                eps=constants["epsilon"] / (1 - constants["beta_2"] ** (self.iterations + 1)) ** 0.5,
+                eps=self.epsilon(),
                 amsgrad=False,
                 maximize=False,
             )

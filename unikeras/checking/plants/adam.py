@@ -35,14 +35,7 @@ def adam_epsilon_place() -> None:
     """The constant is Keras' and the rule still isn't: torch's ε is worth √(1 − β₂ᵗ) of Keras', a thirtieth at the first step."""
     from unikeras.backends._torch_optimizers import Adam
 
-    def update(self: Any, gradients: list[Any], learning_rate: float) -> None:
-        group = self.fused.param_groups[0]
-        group["lr"], group["eps"] = learning_rate, self.spec.rule.constants["epsilon"]
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self.fused.step()
-
-    put(Adam, "update", update)
+    put(Adam, "epsilon", lambda self: self.spec.rule.constants["epsilon"])
 
 
 @plant(

@@ -133,6 +133,16 @@ def test_options_of_races_and_of_accuracies_do_not_mix(options: tuple[str, ...],
     assert "Traceback" not in answer.err
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_the_race(tmp_path: Path) -> None:
+    """The data would be refused, too, as soon as they are prepared."""
+    page = tmp_path / "missing" / "bench.html"
+    options = ("--model", "mlp", "--dataset", "random:8x8x1:3:100", "--batch-size", 64, "--against", "none", "--report", page)
+    answer = unikeras("bench", "--backends", "native-torch", *options)
+    assert answer.code == 2, answer
+    assert f"--report can't be written to {page}" in answer.err
+    assert "too few" not in answer.err
+
+
 def test_too_few_samples_for_a_race_are_refused() -> None:
     options = ("--model", "mlp", "--dataset", "random:8x8x1:3:100", "--batch-size", 64, "--against", "none")
     answer = unikeras("bench", "--backends", "native-torch", *options)

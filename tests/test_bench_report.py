@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from pages import CHROMIUM, HOSTILE, Page
 
+from unikeras.bench_statistics import Ratio, verdict
+from unikeras.reporting import bench_bars, bench_charts
 from unikeras.reporting.bench import render
 
+SECTIONS = ["ratios", "speeds", "rounds", "start", "figures", "environment", "repeat"]
 SPEEDS = {"native-torch": 2000.0, "torch": 1900.0, HOSTILE[1]: 900.0}
 
 
@@ -43,15 +46,63 @@ def test_the_verdict_comes_first_then_every_figure() -> None:
     page = Page(render(make_result()))
     assert page.text.index("Of 3 comparisons: 2 faster and 1 within the noise") < page.text.index("How many times as fast")
     assert page.text.count("torch is 2.11 times as fast as") == 2
-    assert [name for name in page.ids if name in ("ratios", "speeds", "rounds", "environment", "repeat")] == [
-        "ratios",
-        "speeds",
-        "rounds",
-        "environment",
-        "repeat",
-    ]
+    assert [name for name in page.ids if name in SECTIONS] == SECTIONS
     for text in ("2,000", "6,000", "400 MB", "2.06 to 2.16", "The machine is busy.", "a processor", "unikeras bench --backends"):
         assert text in page.text, text
+
+
+def test_each_comparison_is_said_in_words_and_warnings_come_before_the_charts() -> None:
+    page = Page(render(make_result()))
+    assert "no difference torch beside native-torch: 0.97 (0.92 to 1.02)" in page.text
+    assert page.text.count("The machine is busy.") == 1
+    assert page.text.index("The machine is busy.") < page.text.index("How many times as fast")
+
+
+def test_what_is_called_no_difference_lies_in_the_shaded_band() -> None:
+    race = make_result()["races"][0] | {"noise": {"low": 0.9, "high": 1.07}}
+    shape = bench_charts.ratios({"races": [race]})["batch size 64"]["layout"]["shapes"][0]
+    edge = 1e-6
+    for low, high, expected in ((shape["x1"] + edge, 2.0, "faster"), (0.5, shape["x0"] - edge, "slower")):
+        assert verdict(Ratio(1.0, low, high), Ratio(1.0, 0.9, 1.07)) == expected
+    assert verdict(Ratio(1.0, shape["x1"] - edge, 2.0), Ratio(1.0, 0.9, 1.07)) == "no difference"
+    assert verdict(Ratio(1.0, 0.5, shape["x0"] + edge), Ratio(1.0, 0.9, 1.07)) == "no difference"
+
+
+def test_bars_have_the_spread_of_the_rounds_and_the_parts_of_the_start() -> None:
+    result = make_result()
+    bars = bench_bars.speeds(result)["batch size 64"]["data"][0]
+    assert bars["x"] == list(SPEEDS.values())
+    assert bars["error_x"]["array"][0] == pytest.approx(0)
+    assert bars["error_x"]["arrayminus"][0] == pytest.approx(2000 - 2000 / 1.1)
+    parts = {trace["name"]: trace["x"][0] for trace in bench_bars.start(result)["batch size 256"]["data"]}
+    assert parts == {"import": 2.5, "build": 0.1, "first step": 0.02}
+
+
+def test_every_round_is_in_a_table() -> None:
+    head, first, *_ = Page(render(make_result())).tables["data-rounds 256"]
+    assert head == ["contestant", "1", "2"]
+    assert first == ["native-torch", "2,000", "1,818"]
+
+
+def test_every_chart_says_its_numbers_in_its_text_alternative() -> None:
+    page = Page(render(make_result()))
+    labels = " ".join(value for tag, name, value in page.attributes if tag == "div" and name == "aria-label")
+    for text in ("faster, torch is 2.11 times as fast as", "native-torch 2,000", "native-torch 2.6 s", "native-torch 400"):
+        assert text in labels, text
+
+
+def test_results_of_older_and_newer_versions_have_a_page() -> None:
+    assert "The machine meanwhile" not in Page(render(make_result())).text
+    told = {"stolen_share": 0.031, "others_share": None, "throttled": 2, "governor": "powersave", "new": {"of": 1}}
+    page = Page(render({**make_result(new_key=[1]), "machine": told, "unknown": {}}))
+    for text in ("3.1% of their time", "not told by the system", "2 times", "powersave"):
+        assert text in page.text, text
+    old = make_result()
+    for race in old["races"]:
+        for row in race["contestants"]:
+            for key in ("rounds", "import_seconds", "build_seconds"):
+                row.pop(key, None)
+    assert not {"rounds", "start-data"} & set(Page(render(old)).ids)
 
 
 def test_columns_are_there_where_they_were_measured() -> None:
@@ -109,6 +160,9 @@ def test_a_browser_draws_it_switches_views_and_asks_for_nothing(tmp_path: Path) 
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(file.as_uri())
         page.wait_for_selector("#rounds .main-svg")
+        page.wait_for_selector('[data-chart="memory"] .main-svg')
+        assert page.locator('[data-chart="speeds"] .bars .point').count() == len(SPEEDS)
+        assert page.locator('[data-chart="start"] .bars .point').count() == 3 * len(SPEEDS)
         points = page.locator('[data-chart="ratios"] .scatterlayer .point')
         assert points.count() == 2
         page.locator('[name="ratios"][value="batch size 256"]').check()

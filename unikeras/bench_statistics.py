@@ -45,10 +45,16 @@ def ratio(seconds: Sequence[float], rival_seconds: Sequence[float]) -> Ratio:
 
 def verdict(found: Ratio, noise: Ratio) -> str:
     """Faster or slower only where the interval lies outside of the band of two equal contestants."""
-    margin = max(noise.high, 1 / noise.low, 1.0)
-    if found.low > margin:
+    low, high = band(noise)
+    if found.low > high:
         return "faster"
-    return "slower" if found.high < 1 / margin else "no difference"
+    return "slower" if found.high < low else "no difference"
+
+
+def band(noise: Ratio) -> tuple[float, float]:
+    """What counts as equal: as far below 1 as above, for which of two equal contestants comes out ahead is chance."""
+    margin = max(noise.high, 1 / noise.low, 1.0)
+    return 1 / margin, margin
 
 
 def slowdown(seconds: Sequence[Sequence[float]]) -> float:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from unikeras.bench_statistics import Ratio, band
 from unikeras.reporting import charts
 
 COLORS = {"faster": "var(--good)", "slower": "var(--bad)", "no difference": "var(--muted)"}
+SYMBOLS = {"faster": "triangle-right", "slower": "triangle-left", "no difference": "circle"}
 ROW_HEIGHT = 34  # pixels of a comparison
 
 
 def ratios(result: dict[str, Any]) -> dict[str, Any]:
-    """How many times as fast, with the 95% interval; the band is what parts the first backend from itself."""
-    return {_view(race): _ratios_of(race) for race in result["races"] if race["ratios"]}
+    """How many times as fast, with the 95% interval; the band is what counts as equal."""
+    return {view(race): _ratios_of(race) for race in result["races"] if race["ratios"]}
 
 
 def rounds(result: dict[str, Any]) -> dict[str, Any]:
     """Images a second of each contestant in each round: a machine that slows down, or is disturbed, shows."""
-    return {_view(race): _rounds_of(race) for race in result["races"] if all(row.get("rounds") for row in race["contestants"])}
+    return {view(race): _rounds_of(race) for race in result["races"] if _has_rounds(race)}
 
 
-def _view(race: dict[str, Any]) -> str:
+def _has_rounds(race: dict[str, Any]) -> bool:
+    return bool(race["contestants"]) and all(row.get("rounds") for row in race["contestants"])
+
+
+def band_of(race: dict[str, Any]) -> tuple[float, float]:
+    """The ratios that count as equal, from what parts the first backend from itself."""
+    noise = race["noise"]
+    return band(Ratio(1.0, noise["low"], noise["high"]))
+
+
+def view(race: dict[str, Any]) -> str:
+    """What the choice calls it."""
     return f"batch size {race['batch_size']}"
 
 
@@ -29,8 +41,8 @@ def _ratios_of(race: dict[str, Any]) -> dict[str, Any]:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={"template": None})
-    noise = race["noise"]
-    figure.add_vrect(x0=noise["low"], x1=noise["high"], fillcolor="var(--beyond)", line_width=0, layer="below")
+    low, high = band_of(race)
+    figure.add_vrect(x0=low, x1=high, fillcolor="var(--beyond)", line_width=0, layer="below")
     figure.add_vline(x=1.0, line={"color": "var(--muted)", "width": 1, "dash": "dot"})
     for verdict, color in COLORS.items():
         rows = [row for row in race["ratios"] if row["verdict"] == verdict]
@@ -48,7 +60,7 @@ def _ratios_of(race: dict[str, Any]) -> dict[str, Any]:
             },
             mode="markers",
             name=verdict,
-            marker={"color": color, "size": 10},
+            marker={"color": color, "size": 11, "symbol": SYMBOLS[verdict]},
             text=[f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})" for row in rows],
             hovertemplate="%{text}<extra></extra>",
         )
@@ -56,7 +68,7 @@ def _ratios_of(race: dict[str, Any]) -> dict[str, Any]:
     figure.update_layout(hovermode="closest", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     order = [_pair(row) for row in race["ratios"]]
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], showgrid=False)
-    return _drawn(figure)
+    return charts.as_json(figure)
 
 
 def _pair(row: dict[str, Any]) -> str:
@@ -80,9 +92,4 @@ def _rounds_of(race: dict[str, Any]) -> dict[str, Any]:
     figure.update_layout(**charts.layout("round", "images/s"))
     figure.update_layout(legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0})
     figure.update_yaxes(rangemode="tozero")
-    return _drawn(figure)
-
-
-def _drawn(figure: Any) -> dict[str, Any]:
-    drawn: dict[str, Any] = json.loads(figure.to_json())
-    return drawn
+    return charts.as_json(figure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star")
@@ -44,3 +45,9 @@ def layout(x_title: str, y_title: str, height: int = 420) -> dict[str, Any]:
         "xaxis": {**axis, "title": {"text": x_title}},
         "yaxis": {**axis, "title": {"text": y_title}, "exponentformat": "power"},
     }
+
+
+def as_json(figure: Any) -> dict[str, Any]:
+    """A Plotly figure as JSON values."""
+    drawn: dict[str, Any] = json.loads(figure.to_json())
+    return drawn

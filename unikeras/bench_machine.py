@@ -11,6 +11,7 @@ from typing import Any
 STEAL = 0.02  # share of the processors' time from which on a warning is due
 OTHERS = 0.05
 CPUS = "sys/devices/system/cpu"
+SUPPLIES = "sys/class/power_supply"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,23 +21,23 @@ class Snapshot:
     Attributes:
         total, busy, stolen: Seconds of all processors: altogether, at work, and given to other guests by the host.
         own: Of them, those of this process and its children that have ended.
-        throttled: How often a processor has been slowed down because of its heat.
+        throttled: How often each processor has been slowed down because of its heat, by the counter's file.
     """
 
     total: float | None
     busy: float | None
     stolen: float | None
     own: float
-    throttled: int | None
+    throttled: dict[str, int]
 
 
 def snapshot(root: Path = Path("/")) -> Snapshot:
     """The counters now."""
     total, busy, stolen = _processor_times(root / "proc" / "stat")
-    counts = [_number(path) for path in sorted((root / CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))]
+    counters = sorted((root / CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     own = sum(one.ru_utime + one.ru_stime for one in usage)
-    return Snapshot(total, busy, stolen, own, sum(counts) if counts else None)
+    return Snapshot(total, busy, stolen, own, {str(path): _number(path) for path in counters})
 
 
 def describe(first: Snapshot, last: Snapshot, root: Path = Path("/")) -> dict[str, Any]:
@@ -47,8 +48,10 @@ def describe(first: Snapshot, last: Snapshot, root: Path = Path("/")) -> dict[st
         shares["stolen_share"] = (last.stolen - first.stolen) / total  # type: ignore[operator]
         others = last.busy - first.busy - (last.own - first.own)  # type: ignore[operator]
         shares["others_share"] = max(others / total, 0.0)
-    throttled = None if first.throttled is None or last.throttled is None else last.throttled - first.throttled
-    return {**shares, "throttled": throttled, "governor": _text(root / CPUS / "cpu0" / "cpufreq" / "scaling_governor")}
+    # The counter of a package is repeated at each of its cores: a sum would count one event many times.
+    rises = [last.throttled[name] - count for name, count in first.throttled.items() if name in last.throttled]
+    governor = _text(root / CPUS / "cpu0" / "cpufreq" / "scaling_governor")
+    return {**shares, "throttled": max(rises, default=None), "governor": governor, "on_battery": _on_battery(root / SUPPLIES)}
 
 
 def warnings(seen: dict[str, Any]) -> list[str]:
@@ -68,6 +71,8 @@ def warnings(seen: dict[str, Any]) -> list[str]:
             f"The frequency of the processors follows the governor {seen['governor']!r}: choose 'performance' "
             "(`cpupower frequency-set -g performance`)."
         )
+    if seen["on_battery"]:
+        found.append("The machine ran on its battery (discharging), which slows processors down: plug it in and repeat it.")
     return found
 
 
@@ -79,6 +84,14 @@ def _processor_times(path: Path) -> tuple[float | None, float | None, float | No
         return None, None, None
     idle, stolen = counts[3] + counts[4], counts[7]
     return sum(counts), sum(counts) - idle - stolen, stolen
+
+
+def _on_battery(folder: Path) -> bool | None:
+    """Whether a battery of the machine is discharging; None without one. Those of mice and the like have the scope Device."""
+    batteries = [
+        supply for supply in folder.glob("*") if _text(supply / "type") == "Battery" and _text(supply / "scope") != "Device"
+    ]
+    return any(_text(supply / "status") == "Discharging" for supply in batteries) if batteries else None
 
 
 def _number(path: Path) -> int:

@@ -149,7 +149,8 @@ def test_times_to_an_accuracy_are_a_table() -> None:
 def test_a_browser_draws_it_switches_views_and_asks_for_nothing(tmp_path: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     file = tmp_path / "bench.html"
-    file.write_text(render(make_result()), encoding="utf-8")
+    result = make_result(limit_share=0.61, end_to_end_images_per_second=1234.0, variant="channels_last, fused, eager")
+    file.write_text(render(result), encoding="utf-8")
     requests: list[str] = []
     complaints: list[str] = []
     with playwright.sync_playwright() as driver:
@@ -169,6 +170,9 @@ def test_a_browser_draws_it_switches_views_and_asks_for_nothing(tmp_path: Path) 
         assert points.count() == 1
         assert page.locator('[data-chart="rounds"] .scatterlayer .trace').count() == len(SPEEDS)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing is wider than a phone"
+        page.set_viewport_size({"width": 1200, "height": 900})
+        hidden = "[...document.querySelectorAll('#figures .scroll')].map((box) => box.scrollWidth - box.clientWidth)"
+        assert max(page.evaluate(hidden)) == 0, "a wide screen shows every column"
         browser.close()
     assert requests == [file.as_uri()]
     assert complaints == []

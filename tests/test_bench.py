@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import MODEL_FILES, unikeras
 
-from unikeras.bench_request import make_request
+from unikeras.bench_request import command_line, make_request
 from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
 from unikeras.errors import UnikerasError
 from unikeras.settings import Settings
@@ -98,7 +98,7 @@ def test_a_race_has_every_figure_of_every_contestant(tmp_path: Path) -> None:
         ratios = [other / own for own, other in zip(rounds[row["contestant"]], rounds[row["rival"]], strict=True)]
         assert min(ratios) * 0.999999 <= row["low"] <= row["median"] <= row["high"] <= max(ratios) * 1.000001
     assert f"{race['contestants'][0]['images_per_second']:,.0f}" in page.read_text(encoding="utf-8")
-    assert answer.json["command"].startswith("unikeras bench --backends native-torch --batch-size")
+    assert answer.json["command"].startswith("unikeras bench --backends native-torch --dataset random:8x8x1:3:512 --batch-size")
 
 
 def test_time_to_an_accuracy_is_that_of_each_contestant_alone() -> None:
@@ -123,7 +123,8 @@ def test_time_to_an_accuracy_is_that_of_each_contestant_alone() -> None:
         (("--to-accuracy", "1.5"), "--to-accuracy can't be 1.5."),
         (("--to-accuracy", "0.9", "--rounds", "3"), "--rounds belongs to a race"),
         (("--to-accuracy", "0.9", "--limit"), "--limit belongs to a race"),
-        (("--seeds", "3"), "--seeds counts trainings to an accuracy."),
+        (("--seeds", "3"), "--seeds is about trainings to an accuracy."),
+        (("--epochs", "3"), "--epochs is about trainings to an accuracy."),
     ],
 )
 def test_options_of_races_and_of_accuracies_do_not_mix(options: tuple[str, ...], message: str) -> None:
@@ -141,6 +142,22 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_race(tmp_path: Path
     assert answer.code == 2, answer
     assert f"--report can't be written to {page}" in answer.err
     assert "too few" not in answer.err
+
+
+def test_a_dataset_that_is_named_is_raced_on_and_no_other() -> None:
+    """Also the one that is the default of training; its 1,438 samples are too few for the race, which is what tells."""
+    answer = unikeras("bench", "--backends", "native-torch", "--dataset", "digits", "--batch-size", 512, "--against", "none")
+    assert answer.code == 2, answer
+    assert "digits has 1438 training samples, too few to race with --batch-size 512." in answer.err
+
+
+def test_the_command_that_repeats_a_race_names_its_data() -> None:
+    request = make_request(Settings(backend="torch", dataset="digits", dtype="float64"), against="none", rounds=3)
+    words = command_line(request).split()
+    assert words[words.index("--dataset") + 1] == "digits"
+    assert words[words.index("--rounds") + 1] == "3"
+    assert words[words.index("--dtype") + 1] == "float64"
+    assert "--epochs" not in words
 
 
 def test_too_few_samples_for_a_race_are_refused() -> None:

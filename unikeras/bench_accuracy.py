@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import random
 import statistics
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from unikeras.bench_contestant import Contestant, Started, require_equal_losses
 from unikeras.bench_request import Request
-from unikeras.events import Job
 from unikeras.launcher import run_job
 from unikeras.progress import Display
 from unikeras.run import LOG
@@ -37,7 +35,7 @@ def measure(request: Request, batch_size: int, dataset: Path, display: Display) 
         first: Started | None = None
         for contestant in random.Random(seed).sample(request.racers, len(request.racers)):
             display.bench_progress(f"batch {batch_size}, seed {seed}: {contestant.name} trains")
-            found = _train(request, contestant, settings, dataset, display)
+            found = _train(request, contestant, settings, dataset)
             started = (contestant.name, found["losses"])
             first = first or started
             require_equal_losses(first, started, settings.dtype)
@@ -45,19 +43,11 @@ def measure(request: Request, batch_size: int, dataset: Path, display: Display) 
     return {"batch_size": batch_size, "contestants": [_row(name, own) for name, own in runs.items()]}
 
 
-def _train(request: Request, contestant: Contestant, settings: Settings, dataset: Path, display: Display) -> dict[str, Any]:
-    with TemporaryDirectory(prefix="unikeras-bench-") as folder:
-        arguments = {
-            "module": contestant.module,
-            "settings": dataclasses.replace(settings, backend=contestant.backend).to_dict(),
-            "dataset": str(dataset),
-            "folder": folder,
-            "launched_at": time.monotonic(),
-            "target": request.to_accuracy,
-            "most_epochs": request.most_epochs,
-        }
-        job, environment = Job("bench_course", arguments), contestant.environment(settings.threads)
-        found: dict[str, Any] = run_job(job, environment, Path(folder) / LOG, lambda event: None)
+def _train(request: Request, contestant: Contestant, settings: Settings, dataset: Path) -> dict[str, Any]:
+    with TemporaryDirectory(prefix="unikeras-bench-") as name:
+        folder, goal = Path(name), {"target": request.to_accuracy, "most_epochs": request.most_epochs}
+        job = contestant.job("bench_course", settings, dataset, folder, **goal)
+        found: dict[str, Any] = run_job(job, contestant.environment(settings.threads), folder / LOG, lambda event: None)
     return found
 
 

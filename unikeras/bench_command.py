@@ -16,9 +16,11 @@ from unikeras import bench_accuracy, bench_limit, bench_machine, commands, prove
 from unikeras.bench_contestant import Contestant, Started, require_equal_losses
 from unikeras.bench_request import Request, command_line, describe
 from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
-from unikeras.events import Block, Contending, Finished, Job
+from unikeras.events import Block, Contending, Finished
 from unikeras.launcher import Conversation, conversation
 from unikeras.progress import Display
+from unikeras.run import LOG
+from unikeras.settings import Settings
 
 TURN_SECONDS = 0.5
 WARM_UP_SECONDS = 6.0  # at most; unikeras on TensorFlow compiles after five
@@ -62,16 +64,11 @@ def bench(request: Request, display: Display) -> dict[str, Any]:
     warnings = _busy_already()
     dataset = commands.prepare(commands.request_of(request.settings), display)
     before = bench_machine.snapshot()
-    measured: dict[str, list[dict[str, Any]]] = (
-        {"accuracy_races": [], "races": []} if request.to_accuracy is not None else {"races": []}
-    )
+    kind, measure = ("races", _race) if request.to_accuracy is None else ("accuracy_races", bench_accuracy.measure)
+    measured: dict[str, list[dict[str, Any]]] = {"races": [], "accuracy_races": []}
     display.begin_bench(len(request.batch_sizes) * _stages(request))
     try:
-        for size in request.batch_sizes:
-            if request.to_accuracy is not None:
-                measured["accuracy_races"].append(bench_accuracy.measure(request, size, dataset, display))
-            else:
-                measured["races"].append(_race(request, size, dataset, display))
+        measured[kind] = [measure(request, size, dataset, display) for size in request.batch_sizes]
     finally:
         display.end_run()
     machine = bench_machine.describe(before, bench_machine.snapshot())
@@ -118,7 +115,7 @@ def _race(request: Request, batch_size: int, dataset: Path, display: Display) ->
             display.bench_progress(f"batch {batch_size}: {contestant.name} starts")
             place = folder / str(number)
             place.mkdir()
-            runners.append(_start(stack, contestant, dataclasses.replace(settings, backend=contestant.backend), dataset, place))
+            runners.append(_start(stack, contestant, settings, dataset, place))
             require_equal_losses(runners[0].started, runners[-1].started, settings.dtype)
         for runner in runners:
             _warm_up(runner, min(WARM_UP_SECONDS, request.rounds * TURN_SECONDS))
@@ -131,17 +128,9 @@ def _race(request: Request, batch_size: int, dataset: Path, display: Display) ->
     return bench_limit.joined(_conclude(request, batch_size, runners), limits, request.contestants)
 
 
-def _start(stack: contextlib.ExitStack, contestant: Contestant, settings: Any, dataset: Path, folder: Path) -> Runner:
-    arguments = {
-        "module": contestant.module,
-        "settings": settings.to_dict(),
-        "dataset": str(dataset),
-        "folder": str(folder),
-        "launched_at": time.monotonic(),
-    }
-    worker = stack.enter_context(
-        conversation(Job("bench", arguments), contestant.environment(settings.threads), folder / "worker.log")
-    )
+def _start(stack: contextlib.ExitStack, contestant: Contestant, settings: Settings, dataset: Path, folder: Path) -> Runner:
+    job, environment = contestant.job("bench", settings, dataset, folder), contestant.environment(settings.threads)
+    worker = stack.enter_context(conversation(job, environment, folder / LOG))
     return Runner(contestant, worker, _hear(worker, Contending))
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from unikeras import backends
 from unikeras.backends import BackendInfo
 from unikeras.errors import WorkerError
+from unikeras.events import Job
 from unikeras.launcher import ALLOCATOR, child_environment
+from unikeras.settings import Settings
 
 TOLERANCES = {"float32": 1e-3, "float64": 1e-9, "mixed_bfloat16": 5e-2}  # of the first losses, relative
 
@@ -32,6 +37,17 @@ class Contestant:
     @property
     def info(self) -> BackendInfo:
         return backends.BACKENDS[self.backend]
+
+    def job(self, kind: str, settings: Settings, dataset: Path, folder: Path, **more: Any) -> Job:
+        """What its process has to do, to be sent at once: its clock runs from now on."""
+        arguments = {
+            "module": self.module,
+            "settings": dataclasses.replace(settings, backend=self.backend).to_dict(),
+            "dataset": str(dataset),
+            "folder": str(folder),
+            "launched_at": time.monotonic(),
+        }
+        return Job(kind, {**arguments, **more})
 
     def environment(self, threads: int | None) -> dict[str, str]:
         """That of its process."""

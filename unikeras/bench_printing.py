@@ -13,7 +13,7 @@ STYLES = {"faster": "green", "slower": "red", "no difference": "dim"}
 
 def print_result(result: dict[str, Any], console: Console) -> None:
     """Speeds, ratios, and what to think of them."""
-    for race in result.get("accuracy_races", []):
+    for race in result["accuracy_races"]:
         console.print(f"\n[bold]batch size {race['batch_size']}[/]", highlight=False)
         console.print(_courses(race, result["settings"]))
     for race in result["races"]:

@@ -62,16 +62,14 @@ def make_request(
     limit: bool = False,
     to_accuracy: float | None = None,
     seeds: int | None = None,
+    epochs: int | None = None,
 ) -> Request:
     """A request with the settings that a race needs: a constant learning rate, no end.
 
     Raises:
         UnikerasError: a value is not allowed, or a model file that a contestant needs is missing.
     """
-    _require_one_kind(to_accuracy, rounds, limit, seeds)
-    if settings.dataset == Settings.dataset and to_accuracy is None:
-        settings = dataclasses.replace(settings, dataset=DATASET)
-    most_epochs = settings.epochs
+    _require_one_kind(to_accuracy, {"--rounds": rounds, "--limit": limit or None}, {"--seeds": seeds, "--epochs": epochs})
     changes = {"schedule": "constant", "epochs": 1_000_000, "on_nan": "stop"}
     checked = validate({**vars(settings), **changes}, {})
     chosen = backends.select(checked.backend)
@@ -96,16 +94,18 @@ def make_request(
         limit=limit,
         to_accuracy=to_accuracy,
         seeds=seeds or SEEDS,
-        most_epochs=most_epochs,
+        most_epochs=epochs or Settings.epochs,
     )
 
 
-def _require_one_kind(to_accuracy: float | None, rounds: int | None, limit: bool, seeds: int | None) -> None:
-    if to_accuracy is None and seeds is not None:
-        raise SettingsError("--seeds counts trainings to an accuracy.", cure="Add --to-accuracy, or leave it out.")
-    if to_accuracy is not None and (rounds is not None or limit):
-        name = "--limit" if limit else "--rounds"
-        raise SettingsError(f"{name} belongs to a race, and --to-accuracy runs none.", cure="Give one of them.")
+def _require_one_kind(to_accuracy: float | None, of_races: dict[str, Any], of_courses: dict[str, Any]) -> None:
+    """Options of the other kind would be ignored."""
+    for name, value in of_courses.items():
+        if to_accuracy is None and value is not None:
+            raise SettingsError(f"{name} is about trainings to an accuracy.", cure="Add --to-accuracy, or leave it out.")
+    for name, value in of_races.items():
+        if to_accuracy is not None and value is not None:
+            raise SettingsError(f"{name} belongs to a race, and --to-accuracy runs none.", cure="Give one of them.")
     if to_accuracy is not None and not 0 < to_accuracy <= 1:
         raise SettingsError(
             f"--to-accuracy can't be {to_accuracy:g}.", cure="Allowed: a share above 0 and up to 1, such as 0.65."
@@ -160,31 +160,23 @@ def _batch_sizes(text: str | None) -> tuple[int, ...]:
 def command_line(request: Request) -> str:
     """The command line that repeats the benchmark."""
     settings = request.settings
-    options = {
+    options: dict[str, Any] = {
         "--backends": settings.backend,
+        "--dataset": settings.dataset,
         "--batch-size": ",".join(map(str, request.batch_sizes)),
         "--against": ",".join(request.against) or "none",
     }
     if request.to_accuracy is None:
-        options["--rounds"] = str(request.rounds)
+        options |= {"--rounds": request.rounds}
     else:
-        options |= {
-            "--to-accuracy": f"{request.to_accuracy:g}",
-            "--seeds": str(request.seeds),
-            "--epochs": str(request.most_epochs),
-        }
+        options |= {"--to-accuracy": request.to_accuracy, "--seeds": request.seeds, "--epochs": request.most_epochs}
     options |= {
-        as_option(name): str(getattr(settings, name))
+        as_option(name): getattr(settings, name)
         for name in (*SHOWN, "image_size")
-        if getattr(settings, name) not in (None, getattr(Settings, name, None))
+        if getattr(settings, name) not in (None, getattr(Settings, name))
     }
-    words = [
-        "unikeras",
-        "bench",
-        *(word for option in options.items() for word in option),
-        *(["--limit"] if request.limit else []),
-    ]
-    return shlex.join(words)
+    words = [str(word) for option in options.items() for word in option]
+    return shlex.join(["unikeras", "bench", *words, *(["--limit"] if request.limit else [])])
 
 
 def describe(request: Request) -> dict[str, Any]:

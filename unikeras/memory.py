@@ -11,18 +11,16 @@ STATUS = Path("/proc/self/status")
 
 
 def peak_memory_mb() -> float:
-    """The largest resident memory so far less the pages of files, libraries and memory-mapped data, which the system lends and
-    takes back; in 10⁶ bytes. Where the system doesn't tell them apart (it is not Linux), they are included.
+    """The largest resident memory so far less the pages of files that are resident now: libraries and memory-mapped data, which
+    the system lends and takes back; in 10⁶ bytes.
+
+    Where fewer of them were resident at the peak, it was higher by as much. On other systems than Linux, which don't tell them
+    apart, they are included.
     """
-    unit = 1 if sys.platform == "darwin" else 1024
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return (resident - _file_bytes()) / 1e6
-
-
-def _file_bytes() -> int:
-    """Pages of files that are resident now: they become more and seldom fewer, so that they were no more at the peak."""
     try:
-        found = re.search(r"^RssFile:\s+(\d+) kB$", STATUS.read_text(encoding="ascii"), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) * 1024 if found else 0
+        sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", STATUS.read_text(encoding="ascii"), re.MULTILINE))
+        # Not from getrusage, whose figure is the parent's where that was larger when it started this process.
+        return (int(sizes["VmHWM"]) - int(sizes["RssFile"])) * 1024 / 1e6
+    except (OSError, KeyError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -142,6 +142,7 @@ def resolve(
     config: Path | None = None,
     environment: Mapping[str, str] = os.environ,
     spell: typing.Callable[[str], str] = as_option,
+    defaults: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Settings:
     """Settings from all sources, checked.
 
@@ -149,11 +150,12 @@ def resolve(
         options: What the caller gave, by setting name; `spell` is how messages name them.
         config: YAML file with setting names as keys (hyphens count as underscores).
         environment: Variables; those that start with `UNIKERAS_` are settings.
+        defaults: A command's own, where they are not those of the fields.
 
     Raises:
         SettingsError: a name is unknown, or a value is not allowed.
     """
-    return resolve_with_origins(options, config, environment, spell)[0]
+    return resolve_with_origins(options, config, environment, spell, defaults)[0]
 
 
 def resolve_with_origins(
@@ -161,6 +163,7 @@ def resolve_with_origins(
     config: Path | None = None,
     environment: Mapping[str, str] = os.environ,
     spell: typing.Callable[[str], str] = as_option,
+    defaults: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> tuple[Settings, dict[str, Origin]]:
     """What `resolve` returns, and for every setting where its value comes from."""
     sources = [
@@ -168,7 +171,7 @@ def resolve_with_origins(
         Source("environment", _read_environment(environment), lambda name: PREFIX + name.upper()),
         Source("option", options, spell),
     ]
-    values: dict[str, Any] = {}
+    values = dict(defaults)
     origins = dict.fromkeys(FIELDS, DEFAULT)
     for source in sources:
         for name, value in source.values.items():

@@ -9,7 +9,7 @@ import rich_click as click
 
 from unikeras.cli.options import PLACES, debug_option, display, given, json_option, options_of, quiet_option
 from unikeras.printing import console, print_json
-from unikeras.settings import resolve
+from unikeras.settings import Settings, resolve
 
 
 @click.command()
@@ -30,7 +30,12 @@ from unikeras.settings import resolve
     "--to-accuracy", type=float, metavar="SHARE", help="No race: the time from the start of a process to this test accuracy."
 )
 @click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Trainings of each with --to-accuracy. [default: 3]")
-@options_of("epochs")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Of a training with --to-accuracy, at most. [default: {Settings.epochs}]",
+)
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write everything into one offline page.")
 @options_of("optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment", *PLACES)
 @json_option
@@ -43,6 +48,7 @@ def bench(
     rounds: int | None,
     to_accuracy: float | None,
     seeds: int | None,
+    epochs: int | None,
     limit: bool,
     report: Path | None,
     json: bool,
@@ -62,7 +68,8 @@ def bench(
     from unikeras.reporting import bench as bench_page
     from unikeras.reporting import files
 
-    settings = resolve({**given(options), "backend": backends})
+    defaults = {} if to_accuracy is not None else {"dataset": bench_request.DATASET}
+    settings = resolve({**given(options), "backend": backends}, defaults=defaults)
     request = bench_request.make_request(
         settings,
         batch_sizes=batch_sizes,
@@ -71,6 +78,7 @@ def bench(
         limit=limit,
         to_accuracy=to_accuracy,
         seeds=seeds,
+        epochs=epochs,
     )
     if report is not None:
         files.require_writable(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -49,8 +48,7 @@ def _draw_view(row: dict[str, Any], view: str, title: str, of: Callable[[Losses,
     figure.update_yaxes(
         type="log" if view == "distance" else "linear", range=_range(high, backends.values()) if view == "deviation" else None
     )
-    drawn: dict[str, Any] = json.loads(figure.to_json())
-    return drawn
+    return charts.as_json(figure)
 
 
 def _deviation(losses: Losses, center: Losses) -> list[float | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
+
+from unikeras.reporting import charts
 
 Trial = dict[str, Any]  # a `tune_result.Trial`
 STAR = {"color": "var(--series-2)", "size": 15, "symbol": "star"}
@@ -38,7 +39,7 @@ def _by_trial(result: dict[str, Any]) -> dict[str, Any]:
     best = [better(trial["value"] for trial in done[: index + 1]) for index in range(len(done))]
     line = {"color": "var(--series-2)", "width": 2, "shape": "hv"}
     figure.add_scatter(x=[t["number"] for t in done], y=best, mode="lines", line=line, name="best so far", hoverinfo="skip")
-    return _drawn(figure)
+    return charts.as_json(figure)
 
 
 def _by_epoch(result: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _by_epoch(result: dict[str, Any]) -> dict[str, Any]:
         )
     last = max(epoch for trial in result["trials"] for epoch, _ in trial["curve"])
     figure.update_xaxes(tick0=1, dtick=max(1, last // 10))
-    return _drawn(figure)
+    return charts.as_json(figure)
 
 
 def _by_setting(result: dict[str, Any], name: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def _by_setting(result: dict[str, Any], name: str) -> dict[str, Any]:
         figure.update_xaxes(type="log" if searched.endswith(":log") else "linear")
     else:
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=searched.split(","))
-    return _drawn(figure)
+    return charts.as_json(figure)
 
 
 def _together(result: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def _together(result: dict[str, Any]) -> dict[str, Any]:
             figure.add_annotation(x=place, y=height, text=text, showarrow=False, xanchor="right", xshift=-6, font={"size": 11})
     figure.update_xaxes(tickvals=list(range(len(axes))), ticktext=names, range=[-0.5, len(axes) - 0.6], showgrid=False)
     figure.update_yaxes(visible=False, type="linear", range=[-0.06, 1.06])
-    return _drawn(figure)
+    return charts.as_json(figure)
 
 
 Axis = tuple[list[float], list[tuple[float, str]]]  # where each trial stands on it, from 0 to 1, and its ticks
@@ -185,8 +186,3 @@ def _figure(result: dict[str, Any], x_title: str) -> Any:
         "yaxis": {**axis, "title": {"text": _title(result)}, "type": _scale_type(result)},
     }
     return go.Figure(layout=layout)
-
-
-def _drawn(figure: Any) -> dict[str, Any]:
-    drawn: dict[str, Any] = json.loads(figure.to_json())
-    return drawn

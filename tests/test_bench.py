@@ -102,7 +102,7 @@ def test_a_race_has_every_figure_of_every_contestant(tmp_path: Path) -> None:
 
 
 def test_time_to_an_accuracy_is_that_of_each_contestant_alone() -> None:
-    options = ("--model", "mlp", "--to-accuracy", 0.5, "--seeds", 1, "--epochs", 3, "--batch-size", 64, "--quiet", "--json")
+    options = ("--model", "mlp", "--to-accuracy", 0.5, "--seeds", 1, "--epochs", 15, "--batch-size", 64, "--quiet", "--json")
     answer = unikeras("bench", "--backends", "native-torch", "--against", "hand", *options, TORCHDYNAMO_DISABLE="1")
     assert answer.code == 0, answer
     (race,) = answer.json["accuracy_races"]
@@ -111,7 +111,7 @@ def test_time_to_an_accuracy_is_that_of_each_contestant_alone() -> None:
         (run,) = row["runs"]
         assert (row["reached"], run["reached"]) == (1, True)
         assert run["accuracy"] >= 0.5
-        assert 1 <= run["epochs"] <= 3
+        assert 1 <= run["epochs"] < 15, "it ends where the accuracy is reached"
         assert row["median_seconds"] == run["seconds"] > 0.5
     losses = [row["runs"][0]["losses"] for row in race["contestants"]]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

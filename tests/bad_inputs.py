@@ -168,13 +168,31 @@ def oversized_header(folder: Path) -> None:
 
 
 ARRAYS = [
-    Bad("label out of range", TRAIN_NPZ, "Label 3 of test sample 4 is out of range", "0 to 2", npz(y_test=put(4, 3))),
-    Bad("label that leaves a gap", TRAIN_NPZ, "Label 7 at y_train[5] leaves a gap", "numpy.unique", npz(y_train=put(5, 7))),
-    Bad("negative label", TRAIN_NPZ, "Label -1 at y_train[5] is no class", "whole numbers from 0", npz(y_train=put(5, -1))),
-    Bad("label between two", TRAIN_NPZ, "Label 1.5 at y_train[5]", "whole numbers", npz(y_train=put(5, 1.5, float))),
-    Bad("one-hot labels", TRAIN_NPZ, "y_train has shape (20, 3)", "argmax(axis=1)", npz(y_train=lambda y: np.eye(3)[y])),
+    Bad("label out of range", TRAIN_NPZ, "data.npz: Label 3 of test sample 4 is out of range", "0 to 2", npz(y_test=put(4, 3))),
+    Bad(
+        "label that leaves a gap",
+        TRAIN_NPZ,
+        "data.npz: Label 7 at y_train[5] leaves a gap",
+        "numpy.unique",
+        npz(y_train=put(5, 7)),
+    ),
+    Bad(
+        "negative label",
+        TRAIN_NPZ,
+        "data.npz: Label -1 at y_train[5] is no class",
+        "whole numbers from 0",
+        npz(y_train=put(5, -1)),
+    ),
+    Bad("label between two", TRAIN_NPZ, "data.npz: Label 1.5 at y_train[5]", "whole numbers", npz(y_train=put(5, 1.5, float))),
+    Bad(
+        "one-hot labels",
+        TRAIN_NPZ,
+        "data.npz: x_train has 20 samples but y_train has shape (20, 3)",
+        "argmax(axis=1)",
+        npz(y_train=lambda y: np.eye(3)[y]),
+    ),
     Bad("labels as texts", TRAIN_NPZ, "y_train of", "numpy.unique(y, return_inverse=True)[1]", npz(y_train=names)),
-    Bad("pixel nan", TRAIN_NPZ, "train sample 7 contains nan", "not finite", npz(x_train=put((7, 1, 1), np.nan))),
+    Bad("pixel nan", TRAIN_NPZ, "data.npz: train sample 7 contains nan", "not finite", npz(x_train=put((7, 1, 1), np.nan))),
     Bad("pixel inf", TRAIN_NPZ, "test sample 2 contains -inf", "not finite", npz(x_test=put((2, 1, 1), -np.inf))),
     Bad(
         "no training sample",
@@ -395,6 +413,13 @@ def foreign_weights(folder: Path) -> None:
     save_file({"other/kernel": np.zeros((3, 3), np.float32)}, folder / "run" / "weights.safetensors")
 
 
+def bit_flip(folder: Path) -> None:
+    """In the last value, where it is still a safetensors file."""
+    path = folder / "run" / "weights.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
 def broken_checkpoints(folder: Path) -> None:
     for path in (folder / "run" / "checkpoints").glob("*/weights.safetensors"):
         path.write_bytes(path.read_bytes()[:-1])
@@ -522,7 +547,8 @@ RUNS = [
         "train the run again",
         lambda f: (f / "run/weights.safetensors").write_bytes((f / "run/weights.safetensors").read_bytes()[:100]),
     ),
-    Bad("weights of another model", "evaluate run", "The weights do not fit the model", "", foreign_weights),
+    Bad("weights of another model", "evaluate run", "is not the file that the run ended with", "Restore", foreign_weights),
+    Bad("a weight that has changed", "export run --format torch", "is not the file that the run ended with", "Restore", bit_flip),
     Bad(
         "more epochs from changed rows",
         "resume run --epochs 3",

@@ -139,7 +139,7 @@ def test_configuration_files(place: Path, text: str) -> None:
         assert isinstance(resolve({}, place / "c.yaml", {}), Settings)
 
 
-GOOD_RESULT = {"backend": "torch", "run": "r", "epochs": 1, "steps": 3, **dict.fromkeys(run.FIGURES, 0.5)}
+GOOD_RESULT = {"backend": "torch", "run": "r", "epochs": 1, "steps": 3, **dict.fromkeys(run.FIGURES, 0.5), "weights_sha256": "x"}
 GOOD_RUN = {
     "format": 1,
     "versions": {"unikeras": "0.1.0", "torch": None},

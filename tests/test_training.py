@@ -29,6 +29,7 @@ RESULT_KEYS = {
     "train_seconds",
     "startup_seconds",
     "peak_memory_mb",
+    "weights_sha256",
 }
 
 

@@ -33,6 +33,7 @@ def export(finished: Run, format_name: str, output: Path | None, display: Displa
     chosen = formats.select(format_name)
     formats.require_packages(chosen.writing + chosen.running, f"Exporting as {chosen.name}")
     writer = formats.writer(chosen, finished.settings.backend)
+    finished.require_own_weights()
     path = placing.choose(finished, chosen, output)
     dataset = _dataset(finished, display)
     with tempfile.TemporaryDirectory(prefix=".unikeras-", dir=path.parent) as folder:

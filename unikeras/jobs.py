@@ -22,6 +22,7 @@ from unikeras.exporting import reference, verifying, writing
 from unikeras.factory import describe_inputs, make_backend, make_spec
 from unikeras.failures import explained
 from unikeras.faults import reach
+from unikeras.files import sha256
 from unikeras.predicting import load_inputs, top_classes
 from unikeras.recorder import Recorder
 from unikeras.run import Run, load_run
@@ -50,6 +51,7 @@ def train(emit: Emit, settings: dict[str, Any], folder: str, dataset: str, launc
         reach("trained")
         result = {"backend": chosen.backend, "run": str(run_folder), **recorder.close()}
         weights.save(backend.weights(), run_folder / run.WEIGHTS)
+        result["weights_sha256"] = sha256(run_folder / run.WEIGHTS)
         _save_model(backend, run_folder / run.KERAS_MODEL, emit)
         run.write_json(run_folder / run.RESULT, result)
     return result

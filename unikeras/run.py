@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from unikeras import provenance, shapes, yaml_file
 from unikeras.errors import RunError
-from unikeras.files import write_bytes
+from unikeras.files import sha256, write_bytes
 from unikeras.settings import FIELDS, Settings, validate
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ PROVENANCE_SHAPE = {
     "history": [{"backend": str, "model_file_hash": str}],
 }
 FIGURES = ("train_loss", "test_loss", "test_accuracy", "images_per_second", "train_seconds", "startup_seconds", "peak_memory_mb")
-RESULT_SHAPE = {"backend": str, "run": str, "epochs": int, "steps": int, **dict.fromkeys(FIGURES, float)}
+RESULT_SHAPE = {"backend": str, "run": str, "epochs": int, "steps": int, **dict.fromkeys(FIGURES, float), "weights_sha256": str}
 DAMAGED = "Restore the file from a copy, or train again with another --output."
 
 
@@ -127,10 +127,31 @@ class Run:
         return f"A newer unikeras wrote it: pip install {f'unikeras=={newer}' if newer else '--upgrade unikeras'}."
 
     def weights(self) -> Weights:
-        """Canonical weights: NumPy arrays by names such as `conv1/kernel`."""
+        """Canonical weights: NumPy arrays by names such as `conv1/kernel`.
+
+        Raises:
+            RunError: the file is missing, damaged, or not the one that the run ended with.
+        """
         from unikeras import weights
 
-        return weights.load(self.path / WEIGHTS)
+        values = weights.load(self.path / WEIGHTS)  # first, for it says what is wrong with a damaged file
+        self.require_own_weights()
+        return values
+
+    def require_own_weights(self) -> None:
+        """Checks that the file of weights is the one that the run ended with.
+
+        Raises:
+            RunError: it is another, or missing.
+        """
+        path, recorded = self.path / WEIGHTS, self.result["weights_sha256"]
+        try:
+            received = sha256(path)
+        except OSError as error:
+            raise RunError(f"{path} can't be read: {error.strerror}.", cure=DAMAGED) from None
+        if received != recorded:
+            hashes = f"its SHA-256 is {received[:12]}…, and {RESULT} records {recorded[:12]}…"
+            raise RunError(f"{path} is not the file that the run ended with: {hashes}.", cure=DAMAGED)
 
 
 def _version() -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHANGEABLE = ("backend", "epochs", "threads", "log_every", "checkpoint_every", "max_restarts", "on_nan", *PLACES)  # at a resume
 RESULT_KEYS = (
     "backend", "run", "epochs", "steps", "train_loss", "test_loss", "test_accuracy", "images_per_second", "train_seconds",
-    "startup_seconds", "peak_memory_mb",
+    "startup_seconds", "peak_memory_mb", "weights_sha256",
 )  # fmt: skip
 
 

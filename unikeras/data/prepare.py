@@ -59,7 +59,7 @@ def _write(request: Request, wanted: Entry, emit: Emit) -> None:
     except OSError as error:
         raise cannot_write(wanted.folder, error) from error
     try:
-        with contextlib.closing(Writer(folder, request.name, emit)) as writer:
+        with contextlib.closing(Writer(folder, request.name, emit)) as writer, _naming(request.name):
             wanted.source.write(request, writer)
             writer.finish(wanted.identity)
         if entry(request).identity != wanted.identity:
@@ -67,6 +67,17 @@ def _write(request: Request, wanted: Entry, emit: Emit) -> None:
         _commit(folder, wanted.folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """An error in a dataset says which dataset: one that names a place in it, such as y_train[5], leaves that out."""
+    try:
+        yield
+    except DataError as error:
+        if Path(name).name not in error.message:
+            error.message = f"{name}: {error.message}"
+        raise
 
 
 def _commit(folder: Path, target: Path) -> None:

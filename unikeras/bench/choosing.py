@@ -29,9 +29,9 @@ def fastest(choices: Sequence[Choice], start: Callable[[Choice], Callable[[], ob
     return chosen
 
 
-def seconds_spent() -> float:
-    """In this process, on choosing."""
-    return _spent
+def clock() -> float:
+    """`time.monotonic()` less the seconds that this process has spent on choosing: its users choose once and train often."""
+    return time.monotonic() - _spent
 
 
 def _median_seconds(step: Callable[[], object], trials: int) -> float:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from unikeras.bench import choosing
 from unikeras.bench.turns import Over, StepCounter, Turns
 from unikeras.bench.workload import Workload
 from unikeras.data.dataset import Dataset, Split
@@ -76,18 +77,18 @@ def contend(emit: Emit, module: str, settings: dict[str, Any], dataset: str, fol
 def start(
     emit: Emit, module: str, settings: dict[str, Any], dataset: str, folder: str, launched_at: float
 ) -> tuple[Contender, dict[str, float], list[float]]:
-    """A contender after its first steps, how long the parts of its start took, and the losses of those steps."""
+    """A contender after its first steps, how long the parts of its start took (choosing apart), and the losses of those steps."""
     chosen = validate(settings, {})
     contender_class: type[Contender] = importlib.import_module(f"unikeras.bench.{module}").load(chosen.backend)
     imported = time.monotonic() - launched_at
     workload = Workload(chosen, whole_batches(Dataset.open(Path(dataset)), chosen.batch_size), Path(folder))
-    started = time.perf_counter()
+    started = choosing.clock()
     contender = contender_class(workload, emit)
-    built = time.perf_counter()
+    built = choosing.clock()
     losses, first_step = [], 0.0
     for inputs, labels in workload.first_batches(LOSSES):
         losses.append(contender.step(inputs, labels))
-        first_step = first_step or time.perf_counter() - built
+        first_step = first_step or choosing.clock() - built
     return contender, {"import": imported, "build": built - started, "first_step": first_step}, losses
 
 

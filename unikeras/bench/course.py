@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import Any
 
 from unikeras.bench import choosing
@@ -54,15 +53,15 @@ def run(
     """Trains the contender of `unikeras.bench.MODULE` until `target`, for `most_epochs` at most.
 
     Returns:
-        `seconds` since the process was launched, without those in which the contender chose its variant, which its users do once
-        for many trainings; `epochs` and `accuracy` at the end; its `variant`; `losses` of its first steps.
+        `seconds` since the process was launched, without those in which the contender chose its variant; `epochs` and `accuracy`
+        at the end; its `variant`; `losses` of its first steps.
     """
     contender, _, losses = start(emit, module, settings, dataset, folder, launched_at)
     course = Course(contender, target, most_epochs)
     with contextlib.suppress(Over):
         contender.train(course)
     return {
-        "seconds": time.monotonic() - launched_at - choosing.seconds_spent(),
+        "seconds": choosing.clock() - launched_at,
         "epochs": course.epochs,
         "accuracy": course.accuracy,
         "reached": course.accuracy >= target,

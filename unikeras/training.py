@@ -115,11 +115,18 @@ def should_stop(position: Position, patience: int | None) -> bool:
 
 def evaluate(backend: Backend, split: Split, batch_size: int) -> Metrics:
     """Loss and accuracy over a split, in its own order."""
-    # Without gradients to keep, four training batches fit where one did.
-    for indices in batches(np.arange(len(split.y)), 4 * batch_size):
+    for indices in batches(np.arange(len(split.y)), evaluation_batch_size(batch_size)):
         part = slice(indices[0], indices[-1] + 1)
         backend.evaluate_step(np.array(split.x[part]), np.array(split.y[part]))
     return backend.read_metrics()
+
+
+def evaluation_batch_size(batch_size: int) -> int:
+    """Samples to evaluate at once: without gradients to keep, four training batches fit where one did.
+
+    No more than 256 but for larger training batches: beyond, it is no faster, and the peak of a run's memory.
+    """
+    return max(batch_size, min(4 * batch_size, 256))
 
 
 def batches(order: np.ndarray, batch_size: int, first: int = 0) -> Iterator[np.ndarray]:

@@ -22,6 +22,7 @@ from unikeras.bench.workload import Workload
 from unikeras.data.dataset import Split
 from unikeras.errors import BackendError
 from unikeras.events import Emit
+from unikeras.training import evaluation_batch_size
 
 TRIALS = 15
 BETA_1, BETA_2 = 0.9, 0.999
@@ -64,7 +65,7 @@ class HandTensorFlow(Contender):
         return float(self.take_step(tf.constant(inputs), tf.constant(labels)))
 
     def evaluate(self, split: Split) -> float:
-        size = 4 * self.workload.batch_size
+        size = evaluation_batch_size(self.workload.batch_size)
         self.totals.assign(tf.zeros(2))
         for start in range(0, len(split.y), size):
             self.take_look(tf.constant(split.x[start : start + size]), tf.constant(split.y[start : start + size]))

@@ -27,6 +27,7 @@ from unikeras.data.dataset import Split
 from unikeras.errors import BackendError
 from unikeras.events import Emit
 from unikeras.layers.torch import BatchNorm2d
+from unikeras.training import evaluation_batch_size
 
 TRIALS = 15
 DEVICE = _torch.DEVICE
@@ -76,9 +77,10 @@ class HandTorch(Contender):
     def evaluate(self, split: Split) -> float:
         samples = (self.images, self.labels) if split is self.workload.data.train else self.test_samples
         self.model.eval()
+        size = evaluation_batch_size(self.workload.batch_size)
         totals = torch.zeros(2, device=DEVICE)
         with torch.inference_mode():
-            for images, labels in zip(*(part.split(4 * self.workload.batch_size) for part in samples), strict=True):
+            for images, labels in zip(*(part.split(size) for part in samples), strict=True):
                 logits = self.forward(images)
                 totals += torch.stack(
                     [functional.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum()]

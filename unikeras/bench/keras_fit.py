@@ -17,6 +17,7 @@ from unikeras.bench.workload import Workload
 from unikeras.data.dataset import Split
 from unikeras.events import Emit
 from unikeras.optimizers import OptimizerSpec
+from unikeras.training import evaluation_batch_size
 
 # Arguments of `compile` to choose from. On TensorFlow Keras' own choice is XLA wherever it can. On torch `jit_compile` is
 # torch.compile, which Keras leaves alone unless told, and which was no faster after a minute of compiling.
@@ -52,7 +53,7 @@ class KerasFit(Contender):
 
     def evaluate(self, split: Split) -> float:
         inputs = self.inputs if split is self.workload.data.train else self.test_inputs
-        return float(self.model.evaluate(inputs, split.y, 4 * self.workload.batch_size, verbose=0)[1])
+        return float(self.model.evaluate(inputs, split.y, evaluation_batch_size(self.workload.batch_size), verbose=0)[1])
 
     @functools.cached_property
     def test_inputs(self) -> Any:

@@ -17,12 +17,13 @@ from unikeras.errors import DataError
 from unikeras.files import write_bytes
 from unikeras.optimizers import Schedule
 from unikeras.settings import Settings, validate
+from unikeras.training import evaluation_batch_size
 from unikeras.weights import Weights
 
 BATCH = 32
 INFERENCE_BATCH = 16
 SMALL_BATCH = 4  # BatchNorm's variance conventions differ by n/(n − 1) of the values per channel
-EVALUATED = 2 * 4 * BATCH + 5  # `training.evaluate` takes four batches at once: the last piece is a smaller one
+EVALUATED = 2 * evaluation_batch_size(BATCH) + 5  # the last piece is a smaller one
 EPOCHS = 2  # of the trajectory: the order of the second epoch is another one
 
 

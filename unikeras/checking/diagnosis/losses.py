@@ -60,16 +60,17 @@ def _explain_evaluation(subject: Subject, figure: Figure) -> str | None:
     evidence, data, model = subject.evidence, subject.evidence.data(), subject.model
     model.load_weights(evidence.load("start"))
     model.read_metrics()
-    size = evidence.settings.batch_size
-    metrics = training.evaluate(model, data.test, size)
+    batch_size = evidence.settings.batch_size
+    size = training.evaluation_batch_size(batch_size)
+    metrics = training.evaluate(model, data.test, batch_size)
     total = len(data.test.y)
     if metrics.samples < total:
-        last = total % (4 * size)
+        last = total % size
         return (
             "the last batch is left out" if total - metrics.samples == last else f"{total - metrics.samples} samples are left out"
         )
     logits = model.predict(np.array(data.test.x)).astype(np.float64)
-    pieces = [slice(start, start + 4 * size) for start in range(0, total, 4 * size)]
+    pieces = [slice(start, start + size) for start in range(0, total, size)]
     of_batches = [cross_entropy(logits[piece], data.test.y[piece]) for piece in pieces]
     hypotheses: list[Hypothesis] = [
         ("the mean of the batches' means: the smaller last batch weighs too much", lambda: np.asarray(np.mean(of_batches))),

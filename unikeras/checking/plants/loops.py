@@ -173,8 +173,8 @@ def evaluation_averages_batches() -> None:
     from unikeras.data.dataset import Split
 
     def evaluate(original: Call, backend: Any, split: Split, batch_size: int) -> Metrics:
-        pieces = range(0, len(split.y), 4 * batch_size)
-        parts = [Split(split.x[at : at + 4 * batch_size], split.y[at : at + 4 * batch_size]) for at in pieces]
+        size = training.evaluation_batch_size(batch_size)
+        parts = [Split(split.x[at : at + size], split.y[at : at + size]) for at in range(0, len(split.y), size)]
         found = [original(backend, part, batch_size) for part in parts]
         loss = sum(metrics.loss for metrics in found) / len(found)
         samples = sum(metrics.samples for metrics in found)
@@ -196,7 +196,8 @@ def evaluation_drops_last_batch() -> None:
     from unikeras.data.dataset import Split
 
     def evaluate(original: Call, backend: Any, split: Split, batch_size: int) -> Any:
-        whole = len(split.y) // (4 * batch_size) * (4 * batch_size)
+        size = training.evaluation_batch_size(batch_size)
+        whole = len(split.y) // size * size
         return original(backend, Split(split.x[:whole], split.y[:whole]), batch_size)
 
     wrap(training, "evaluate", evaluate)

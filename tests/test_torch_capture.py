@@ -36,6 +36,17 @@ def build(shape, classes):
     outputs = layers.Flatten(name="flatten")(layers.ReLU(name="last")(twice(twice(around))))
     return keras.Model(inputs, layers.Dense(classes, name="dense")(outputs))
 """
+BRANCH = """
+import keras
+from keras import layers
+
+def build(shape, classes):
+    inputs = keras.Input(shape)
+    rectified = layers.Conv2D(4, 3, activation="relu", name="first")(inputs)
+    pooled = layers.Flatten(name="pooled")(layers.MaxPooling2D(name="pool")(rectified))
+    whole = layers.Flatten(name="whole")(rectified)
+    return keras.Model(inputs, layers.Dense(classes, name="dense")(layers.Concatenate(name="both")([pooled, whole])))
+"""
 UNFIT = {
     "reads a tensor in Python": "return x if float(x.detach().mean()) > 1e9 else x * 2",
     "keeps gradients away": "with torch.no_grad():\n            return x * 2",
@@ -109,6 +120,36 @@ def test_biases_and_rectifiers_of_convolutions_take_no_pass_of_their_own() -> No
     assert operations.count("aten.relu_.default") == 4
     assert operations.count("aten.relu.default") == 0
     assert operations.count("aten.add.Tensor") == 2  # the dense layers'
+
+
+def test_rectifiers_go_behind_poolings_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On values with ties and without anything positive, too: fields of zeros, and of equal numbers."""
+    from unikeras.backends import _torch_fusion
+
+    captured, plain = make("cnn"), make("cnn")
+    images, labels = batch()
+    images[0], images[1, :9] = 0, 255
+    for one in (captured, plain):
+        one.load_weights({name: array - 0.02 if name.endswith("bias") else array for name, array in one.weights().items()})
+    loss, gradients = captured.gradients(images, labels)
+    monkeypatch.setattr(_torch_fusion, "_delay", lambda relu: None)
+    expected_loss, expected = plain.gradients(images, labels)
+    (graph,) = captured.captured.graphs.values()
+    nodes = [node for node in graph.run.graph.nodes if str(node.target) == "aten.relu_.default"]
+    assert ["max_pool" in str(node.args[0].args[0]) for node in nodes] == [True, True, False, False]
+    assert loss == expected_loss
+    assert all(np.array_equal(gradients[name], array) for name, array in expected.items())
+
+
+def test_a_rectifier_that_others_read_stays_before_its_pooling(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(BRANCH)
+    captured, plain = make(file, "float64"), without_graphs(make(file, "float64"))
+    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
+    assert list(captured.captured.graphs.values()) != [None]
+    assert loss == pytest.approx(expected_loss, rel=1e-13)
+    for name, array in expected.items():
+        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-14, err_msg=name)
 
 
 def test_what_is_read_again_is_not_overwritten(tmp_path: Path) -> None:

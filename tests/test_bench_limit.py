@@ -177,6 +177,13 @@ def _race(request: Any, limits: dict[str, Any]) -> dict[str, Any]:
 
 def _printed(race: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
     environment = {"cpu": "", "cores": 1, "versions": {}}
-    result = {"races": [race], "warnings": [], "environment": environment, "settings": {"threads": 1}, "date": "", "accuracy_races": []}
+    result = {
+        "races": [race],
+        "warnings": [],
+        "environment": environment,
+        "settings": {"threads": 1},
+        "date": "",
+        "accuracy_races": [],
+    }
     bench_printing.print_result(result, Console(width=150))
     return capsys.readouterr().out

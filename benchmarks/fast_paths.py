@@ -84,18 +84,13 @@ def native_tensorflow_ways(make: Make) -> Ways:
 
 def _compiled_ways(make: Make, backend: str) -> Ways:
     from unikeras.backends import _tensorflow_compiled
-    from unikeras.layers import tensorflow_pool
 
     ways = {}
-    for way, module, name, replacement in (
-        ("compiled gradients of poolings", _tensorflow_compiled, "PAYS_AFTER", 0.0),
-        ("rectifiers before poolings", tensorflow_pool, "before_rectifier", lambda outputs: None),
-        ("TensorFlow's own gradients", _tensorflow_compiled, "PAYS_AFTER", math.inf),
-    ):
-        with patch.object(_tensorflow_compiled, "PAYS_AFTER", 0.0), patch.object(module, name, replacement):
+    for way, pays_after in (("compiled gradients of poolings", 0.0), ("TensorFlow's own gradients", math.inf)):
+        with patch.object(_tensorflow_compiled, "PAYS_AFTER", pays_after):
             ways[way] = make(backend)
         step: Any = vars(ways[way])["_train"]
-        step.seconds = -math.inf if replacement == math.inf else math.inf  # of training behind it, by which it decides
+        step.seconds = -math.inf if pays_after else math.inf  # of training behind it, by which it decides
     return ways
 
 

@@ -67,17 +67,6 @@ def test_training_changes_over_without_a_trace(backend: str) -> None:
     assert all(np.array_equal(received[name], value) for name, value in expected.items())
 
 
-def test_rectifiers_go_behind_poolings(backend: str) -> None:
-    """Whose outputs, of 9×9 and 3×3 instead of 19×19 and 7×7, are then the largest that gradients pass a rectifier at."""
-    made = make(backend)
-    for seconds, sizes in ((0.0, {19, 7, 1}), (1e6, {9, 3, 1})):
-        made._train.seconds = seconds
-        made.train_step(*batches()[0], 1e-3)
-        graph = (made._train.compiled if seconds else made._train.plain).get_concrete_function().graph
-        gradients = [operation.inputs[0].shape for operation in graph.get_operations() if operation.type == "ReluGrad"]
-        assert {shape[1] for shape in gradients if len(shape) == 4} == sizes
-
-
 def test_poolings_of_another_kind_stay_keras_own(backend: str) -> None:
     if backend != "tensorflow":
         pytest.skip("it is about Keras' layers")

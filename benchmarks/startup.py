@@ -97,7 +97,8 @@ def _until_first_line(backend: str, code: str) -> float:
     """Seconds until a script prints its first loss."""
     environment = os.environ | {"KERAS_BACKEND": backend.removeprefix("native-"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-c", ARRAYS + code], stdout=subprocess.PIPE, env=environment, text=True) as process:
+    command = [sys.executable, "-c", ARRAYS + code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, text=True) as process:
         assert process.stdout is not None
         float(process.stdout.readline())
         return time.perf_counter() - started

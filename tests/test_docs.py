@@ -29,6 +29,7 @@ import numpy as np
 import pytest
 from docs_blocks import PAGES, ROOT, Block, Pair
 from docs_commands import Command
+from pages import CHROMIUM
 from PIL import Image
 
 import unikeras
@@ -63,6 +64,24 @@ def test_pages_are_built_without_warnings_and_load_nothing_from_elsewhere(site: 
         assert not requests.remote, f"{page}: {requests.remote}"
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_pages_on_a_disk_can_be_searched(site: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    complaints: list[str] = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((site / "compared" / "index.html").as_uri())
+        page.locator("input.md-search__input").press_sequentially("BackupAndRestore")
+        found = page.locator(".md-search-result__link[href*='resume.html']").first
+        found.wait_for(state="attached")
+        assert "Checkpoints and resuming" in found.inner_text()
+        browser.close()
+    assert complaints == []
 
 
 class _Requests(html.parser.HTMLParser):

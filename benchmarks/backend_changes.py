@@ -41,6 +41,7 @@ def main() -> int:
 def _train(options: argparse.Namespace, backend: str, seed: int, epochs: int) -> dict[str, Any]:
     number = len(list(options.folder.iterdir()))
     data = ("--model", options.model, "--dataset", options.dataset, "--threads", str(options.threads))
+    data += ("--schedule", "constant")  # another schedule spans the epochs that it is told at first
     place = ("--output", str(options.folder / f"{number:02}-{backend}"))
     result: dict[str, Any]
     (result,) = _unikeras("train", "--backend", backend, *data, "--seed", str(seed), "--epochs", str(epochs), *place)["runs"]

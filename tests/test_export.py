@@ -169,6 +169,15 @@ def test_a_model_that_keras_can_not_write_is_refused_and_leaves_nothing(tmp_path
     assert list((run / "exported").iterdir()) == []
 
 
+@pytest.mark.long
+def test_a_layer_whose_code_the_file_lacks_is_named(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", "torch", "resnet8")
+    answer = unikeras("export", run, "--format", "keras")
+    assert answer.code == 1
+    assert "it needs the class Block, whose code a .keras file can't hold." in answer.err
+    assert "Choose another --format" in answer.err
+
+
 def test_an_export_replaces_only_one_of_the_same_run_and_format(exported: Any, trained: Trained, tmp_path: Path) -> None:
     file = shutil.copy(exported("native-torch", "torch")["file"], tmp_path / "model.pt2")
 

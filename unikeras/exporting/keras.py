@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from unikeras.errors import ExportedFileError
 
 
 def write(backend: Any, path: Path) -> None:
@@ -20,10 +23,20 @@ def write(backend: Any, path: Path) -> None:
 
 
 def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The file's model, which must be of Keras' own layers: safe mode, and nobody has registered others."""
+    """The file's model, which must be of Keras' own layers: safe mode, and nobody has registered others.
+
+    Raises:
+        ExportedFileError: it is of others.
+    """
     import keras
 
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (TypeError, ValueError) as error:
+        unknown = re.search(r"Could not locate class '([^']+)'", str(error))
+        if unknown is None:
+            raise
+        raise ExportedFileError(f"it needs the class {unknown[1]}, whose code a .keras file can't hold.") from error
 
     def run(images: np.ndarray) -> np.ndarray:
         return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))

@@ -30,7 +30,7 @@ def verify(emit: Emit, format_name: str, path: str, reference: str) -> dict[str,
         logits, single = load(images), load(images[:1])
     except Exception as error:
         said = error.message if isinstance(error, UnikerasError) else reason(error)
-        cure = "Layers of your own can't be in a .keras file; the other formats keep the computation alone."
+        cure = "Choose another --format: the others keep the computation alone, without the code of layers of your own."
         raise ExportError(
             f"The exported file can't be run: {said}", cure=cure if format_name == "keras" else "Another --format may do."
         ) from error

@@ -230,11 +230,13 @@ def no_id(folder: Path) -> None:
         (damage_id, "{store}", "mlflow.json is damaged: '../../x' is no MLflow run."),
         (other_id, "{store}", "mlflow.db has no MLflow run 00000000000000000000000000000000, which"),
         (no_id, "sqlite:///{run}/metrics.jsonl", "can't be used: file is not a database."),
+        (no_id, "http://127.0.0.1:9", "--mlflow http://127.0.0.1:9 can't be used: nothing answers there (Connection refused)."),
+        (no_id, "http://127.0.0.1:x", "can't be used: nothing answers there (Port could not be cast to integer"),
         (no_id, "", "--mlflow can't be ''."),
         (no_id, "nonsense://there", "--mlflow can't be 'nonsense://there'."),
         (no_id, "x:y", "--mlflow can't be 'x:y'."),
     ],
-    ids=["damaged id", "other store", "no database", "empty", "unknown scheme", "no scheme"],
+    ids=["damaged id", "other store", "no database", "no server", "no port", "empty", "unknown scheme", "no scheme"],
 )
 def test_an_mlflow_that_cannot_be_used_is_said_before_training(
     prepare: Callable[[Path], None], uri: str, words: str, copy: Path, store: str

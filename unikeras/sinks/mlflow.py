@@ -10,7 +10,9 @@ import json
 import logging
 import os
 import re
+import socket
 import time
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 ALLOWED = "Allowed: sqlite:///FILE.db, or the address of an MLflow server that runs, as http://localhost:5000."
 SCHEMES = ("sqlite:///", "http://", "https://")
 EXPERIMENT = "unikeras"
+PATIENCE = 5.0  # seconds for a server to answer
 MOST_AT_ONCE = 1000  # metrics in a request: MLflow's limit
 # Read by MLflow when it is imported or used. A server that is gone must not hold up the training for half an hour.
 ENVIRONMENT = {
@@ -50,6 +53,7 @@ class MLflow(base.Sink):
             raise SettingsError(f"--mlflow can't be {uri!r}.", cure=ALLOWED)
         self.uri, self.folder, self.settings = uri, folder, settings
         _require_sqlite(uri)
+        _require_server(uri)
         self.client = _client(uri)
         self.id = self._known_id() or self._new_id()
         self.ended = "KILLED"  # unless it finishes
@@ -169,6 +173,21 @@ def _require_sqlite(uri: str) -> None:
     except (OSError, sqlite3.Error) as error:
         raise SettingsError(
             f"--mlflow {uri} can't be used: {error}.", cure="Give a file that is a database of MLflow, or is not there yet."
+        ) from None
+
+
+def _require_server(uri: str) -> None:
+    """Looks first whether anyone answers, for MLflow's own words on that fill a screen."""
+    address = urllib.parse.urlsplit(uri)
+    if address.scheme not in ("http", "https"):
+        return
+    try:
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+        socket.create_connection((address.hostname or "", port), timeout=PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"--mlflow {uri} can't be used: nothing answers there ({getattr(error, 'strerror', None) or error}).",
+            cure="Give the address of an MLflow server that runs, as http://localhost:5000, or sqlite:///FILE.db.",
         ) from None
 
 

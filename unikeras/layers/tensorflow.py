@@ -75,10 +75,15 @@ class BatchNorm(Layer):
     """Keras' BatchNormalization over B×H×W: ε is 1e-3, running statistics keep 0.99, and their variance is the biased one.
 
     It computes in the type of its variables, for Keras' does so under mixed precision.
+
+    Args:
+        channels: Last axis of the inputs.
+        momentum: What the running statistics keep at each step.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, momentum: float = 0.99) -> None:
         super().__init__()
+        self.momentum = momentum
         self.gamma = self.variable((channels,))
         self.beta = self.variable((channels,))
         self.moving_mean = self.variable((channels,), trainable=False)
@@ -89,8 +94,8 @@ class BatchNorm(Layer):
         mean, variance = self.moving_mean, self.moving_variance
         if training:
             mean, variance = tf.nn.moments(inputs, [0, 1, 2])
-            self.moving_mean.assign_sub((self.moving_mean - mean) * 0.01)
-            self.moving_variance.assign_sub((self.moving_variance - variance) * 0.01)
+            self.moving_mean.assign_sub((self.moving_mean - mean) * (1 - self.momentum))
+            self.moving_variance.assign_sub((self.moving_variance - variance) * (1 - self.momentum))
         return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
 
 

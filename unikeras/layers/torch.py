@@ -31,13 +31,19 @@ class BatchNorm2d(nn.BatchNorm2d):
     """Keras' BatchNormalization: ε is 1e-3, the running statistics keep 0.99, and their variance is the biased one.
 
     torch's keeps 0.9, ε is 1e-5, and it multiplies the running variance by n/(n − 1).
+
+    Args:
+        channels: Second axis of the inputs.
+        momentum: What the running statistics keep at each step, as in Keras; torch's `momentum` is 1 less this.
     """
 
     running_mean: torch.Tensor
     running_var: torch.Tensor
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=1e-3, momentum=0.01)
+    momentum: float
+
+    def __init__(self, channels: int, momentum: float = 0.99) -> None:
+        super().__init__(channels, eps=1e-3, momentum=1 - momentum)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -47,8 +53,8 @@ class BatchNorm2d(nn.BatchNorm2d):
         outputs = functional.batch_norm(inputs, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
         count = inputs.numel() // inputs.shape[1]
         with torch.no_grad():
-            self.running_mean.lerp_(mean, 0.01)
-            self.running_var.lerp_(variance * ((count - 1) / count), 0.01)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * ((count - 1) / count), self.momentum)
         return outputs
 
 

@@ -12,6 +12,7 @@ import yaml
 from support import unikeras
 
 import unikeras as uk
+from unikeras import training
 from unikeras.backends import BACKENDS
 from unikeras.settings import FIELDS
 
@@ -111,6 +112,11 @@ def test_weights_are_canonical_everywhere(digits_runs: Runs) -> None:
     assert all(other == shapes[0] for other in shapes)
     assert shapes[0]["conv1/kernel"] == (3, 3, 1, 32)
     assert shapes[0]["dense2/kernel"] == (64, 10)
+
+
+@pytest.mark.parametrize(("batch_size", "at_once"), [(1, 4), (64, 256), (100, 256), (256, 256), (300, 300)])
+def test_an_evaluation_needs_no_more_memory_than_training(batch_size: int, at_once: int) -> None:
+    assert training.evaluation_batch_size(batch_size) == at_once
 
 
 @pytest.mark.one_backend

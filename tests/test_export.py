@@ -23,7 +23,7 @@ DATA = ("--dataset", "random:8x8x3:3:60", "--epochs", 1, "--normalize", "dataset
 MATRIX = [(backend, name) for backend in ("tensorflow", "native-torch") for name in FORMATS]
 EXTRAS = [("torch", "keras"), ("native-tensorflow", "saved-model")]  # other writers: Keras on torch, TensorFlow alone
 # Each format once, but for saved-model, which takes long.
-SHORT = {("tensorflow", "onnx"), ("tensorflow", "litert"), ("native-torch", "torch"), ("torch", "keras")}
+SHORT = {("tensorflow", "onnx"), ("tensorflow", "litert"), ("native-torch", "torch"), ("tensorflow", "keras")}
 
 Trained = Callable[..., Path]
 

@@ -173,7 +173,7 @@ def test_second_call_neither_looks_for_python_nor_installs(project: Path, tmp_pa
 @pytest.mark.parametrize("script", ["scripts/test", ".ci/run"])
 def test_tests_run_from_the_root_with_the_options_given(project: Path, tmp_path: Path, script: str) -> None:
     result = call(project / script, "-k", "two words", cwd=tmp_path)
-    options = ["-n", "2", "--dist", "loadfile"]
+    options = ["-n", "3", "--dist", "loadfile"]
     expected = {"program": "pytest.py", "arguments": [*options, "-k", "two words"], "folder": str(project.resolve())}
     assert said(result) == expected
 

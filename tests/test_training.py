@@ -38,6 +38,13 @@ def test_digits_are_learned(backend: str, digits_runs: Runs) -> None:
     assert digits_runs[backend]["test_accuracy"] >= 0.97
 
 
+@pytest.mark.long
+def test_the_command_without_options_learns_digits(backend: str, tmp_path: Path) -> None:
+    answer = unikeras("train", "--backend", backend, "--output", tmp_path / "run", "--json")
+    assert answer.code == 0, answer
+    assert answer.json["runs"][0]["test_accuracy"] >= 0.97
+
+
 def test_the_json_result_has_every_figure(backend: str, digits_runs: Runs) -> None:
     result = digits_runs[backend]
     assert result.keys() == RESULT_KEYS

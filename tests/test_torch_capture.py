@@ -80,6 +80,16 @@ def without_graphs(model: Any) -> Any:
     return model
 
 
+def require_equal_gradients(file: Path) -> None:
+    """Of a model's graph and of the model itself, up to rounding."""
+    captured, plain = make(file, "float64"), without_graphs(make(file, "float64"))
+    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
+    assert list(captured.captured.graphs.values()) != [None]
+    assert loss == pytest.approx(expected_loss, rel=1e-13)
+    for name, array in expected.items():
+        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-14, err_msg=name)
+
+
 @pytest.mark.parametrize("model", ["mlp", "cnn", "simple-cnn", "resnet8", "probe"])
 def test_bundled_models_run_as_graphs_for_every_size_of_batch(model: str) -> None:
     captured = make(model)
@@ -144,24 +154,14 @@ def test_rectifiers_go_behind_poolings_to_the_bit(monkeypatch: pytest.MonkeyPatc
 def test_a_rectifier_that_others_read_stays_before_its_pooling(tmp_path: Path) -> None:
     file = tmp_path / "model.py"
     file.write_text(BRANCH)
-    captured, plain = make(file, "float64"), without_graphs(make(file, "float64"))
-    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
-    assert list(captured.captured.graphs.values()) != [None]
-    assert loss == pytest.approx(expected_loss, rel=1e-13)
-    for name, array in expected.items():
-        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-14, err_msg=name)
+    require_equal_gradients(file)
 
 
 def test_what_is_read_again_is_not_overwritten(tmp_path: Path) -> None:
     """A convolution's output that goes around the rectifier as well; and one whose bias another layer has, too."""
     file = tmp_path / "model.py"
     file.write_text(AROUND)
-    captured, plain = make(file, "float64"), without_graphs(make(file, "float64"))
-    (loss, gradients), (expected_loss, expected) = (one.gradients(*batch()) for one in (captured, plain))
-    assert list(captured.captured.graphs.values()) != [None]
-    assert loss == pytest.approx(expected_loss, rel=1e-13)
-    for name, array in expected.items():
-        np.testing.assert_allclose(gradients[name], array, rtol=1e-10, atol=1e-14, err_msg=name)
+    require_equal_gradients(file)
 
 
 def test_masks_of_dropout_are_drawn_anew_at_each_step_from_the_saved_generator() -> None:

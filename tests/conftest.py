@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,12 +98,21 @@ def trainings(backend: str, trainings_on: TrainingsOn) -> Trainings:
 
 
 @pytest.fixture(scope="session")
-def digits_runs(backend_names: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the frameworks write temporary files while `digits_runs` are trained."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="session")
+def digits_runs(
+    backend_names: list[str], tmp_path_factory: pytest.TempPathFactory, temporary_files: Path
+) -> dict[str, dict[str, Any]]:
     """The main job: the default model on the default data, on every backend, by one command. Results by backend.
 
     In two thirds of the default size, which takes half the time.
     """
     folder = tmp_path_factory.mktemp("runs") / "digits"
-    answer = unikeras("train", "--backend", ",".join(backend_names), "--image-size", 24, "--output", folder, "--json")
+    arguments = ["--backend", ",".join(backend_names), "--image-size", 24, "--output", folder, "--json"]
+    answer = unikeras("train", *arguments, TMPDIR=str(temporary_files))
     assert answer.code == 0, answer
     return {result["backend"]: result for result in answer.json["runs"]}

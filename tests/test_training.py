@@ -72,6 +72,12 @@ def test_the_run_folder_is_complete(backend: str, digits_runs: Runs) -> None:
     assert {"cpu", "device", "data_hash", "seed", "git_commit", "initial_weights"} <= provenance.keys()
 
 
+def test_a_training_leaves_no_temporary_file(digits_runs: Runs, temporary_files: Path) -> None:
+    """TensorFlow writes the source of its graphs into files that only its exit functions remove."""
+    assert digits_runs
+    assert [path for path in temporary_files.rglob("*") if path.is_file()] == []
+
+
 def test_metrics_have_each_step_and_epoch_once(backend: str, digits_runs: Runs) -> None:
     rows = uk.load_run(digits_runs[backend]["run"]).metrics
     epochs = [row["epoch"] for row in rows if row["kind"] == "epoch"]

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -27,6 +28,8 @@ from unikeras.errors import UnikerasError, WorkerError
 from unikeras.events import Alive, Emit, Event, Failed, Finished, Job, Stopped
 
 ALIVE_SECONDS = 5.0  # between two signs of life
+
+_is_over = threading.Event()  # the job is done: a parent that now says no more has no need of this process, which ends in order
 
 
 def main() -> int:
@@ -43,16 +46,20 @@ def main() -> int:
             with turn:
                 pipe.write(event.encode() + "\n")
 
+        def emit_last(event: Event) -> None:
+            _is_over.set()
+            emit(event)
+
         threading.Thread(target=_show_life, args=(emit,), daemon=True).start()
         try:
-            emit(Finished(_do(job, emit)))
+            emit_last(Finished(_do(job, emit)))
             return 0
         except stopping.StopRequested as stop:
-            emit(Stopped(stop.epoch, stop.step))
+            emit_last(Stopped(stop.epoch, stop.step))
             return 0
         except UnikerasError as error:
             traceback.print_exc()
-            emit(Failed(error.to_dict()))
+            emit_last(Failed(error.to_dict()))
             return error.exit_code
 
 
@@ -81,7 +88,8 @@ def _listen() -> None:
             stopping.requested.set()
         else:
             orders.received.put(line.rstrip("\n"))
-    os._exit(1)
+    if not _is_over.is_set():
+        os._exit(1)
 
 
 def _show_life(emit: Emit) -> None:
@@ -98,5 +106,7 @@ if __name__ == "__main__":
     sys.stdout.flush()
     sys.stderr.flush()
     # Not sys.exit: the thread that waits on standard input would disturb the interpreter's shutdown, and the frameworks'
-    # own clearing up takes up to a second that nobody gains from.
+    # own clearing up takes up to a second that nobody gains from. Their exit functions are run, for TensorFlow removes in
+    # them the source files that it writes for its graphs, a dozen a training, into the folder for temporary files.
+    atexit._run_exitfuncs()
     os._exit(status)

@@ -25,11 +25,13 @@ from unikeras.optimizers import OptimizerSpec
 from unikeras.settings import validate
 from unikeras.weights import Weights
 
-# Loss and changes of gradients of each trial, from weights, their gradients, inputs and labels.
-Disturb = Callable[[Weights, Weights, np.ndarray, np.ndarray], list[tuple[float, Weights]]]
+# Loss, gradients and weights after the forward pass of each trial, from weights, inputs and labels.
+Disturb = Callable[[Weights, np.ndarray, np.ndarray], list[tuple[float, Weights, Weights]]]
 
 TWINS = 8
-DISTURBANCES = 2  # of the weights, at each step, to see what rounding does to the gradients
+# Of the weights, at each step, to see what rounding does to the gradients: there and back. What is on the edge of a decision,
+# as a rectifier's input next to zero is, passes it in one of the two directions.
+DISTURBANCES = (1.0, -1.0)
 # Relative. It has to move each layer's output about as far as the rounding of long sums does, to meet the same decisions.
 DISTURBANCE = 256 * ROUNDOFF["float32"]
 WEIGHT_DECAY, LABEL_SMOOTHING = 0.01, 0.1  # of the regularised variants
@@ -112,14 +114,15 @@ def _steps(evidence: Evidence, model: Backend, backend: str, start: Weights) -> 
     disturb = _disturber(evidence, backend)
     spec = OptimizerSpec.of(settings.optimizer, settings.weight_decay, settings.clip_norm)
     values, state = start, numpy_optimizers.empty_state(spec, {name: start[name] for name in trainable})
+    statistics = [name for name in start if name not in trainable]
     losses, loss_noise = [], []
     for step, (indices, rate) in enumerate(zip(evidence.batches(), evidence.rates(), strict=True)):
         model.load_weights(values)
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
         losses.append(loss)
         moved = model.weights()  # the statistics have
-        disturbed = disturb(values, gradients, data.train.x[indices], data.train.y[indices])
-        loss_noise.append(max(abs(other - loss) for other, _ in disturbed))
+        disturbed = disturb(values, data.train.x[indices], data.train.y[indices])
+        loss_noise.append(max(abs(other - loss) for other, _, _ in disturbed))
         after, new_state = numpy_optimizers.step(
             spec, {name: values[name].astype(np.float64) for name in trainable}, state, gradients, rate
         )
@@ -130,8 +133,16 @@ def _steps(evidence: Evidence, model: Backend, backend: str, start: Weights) -> 
                 **{f"weights/{name}": value for name, value in values.items()},
                 **{f"state/{name}": value for name, value in state.items()},
                 **{f"gradients/{name}": value for name, value in gradients.items()},
-                **{f"noise{trial}/{name}": value for trial, (_, noise) in enumerate(disturbed) for name, value in noise.items()},
-                **{f"statistics/{name}": value for name, value in moved.items() if name not in trainable},
+                **{
+                    f"noise{trial}/{name}": (others[name] - value).astype(np.float32)
+                    for trial, (_, others, _) in enumerate(disturbed)
+                    for name, value in gradients.items()
+                },
+                **{f"statistics/{name}": moved[name] for name in statistics},
+                **{
+                    f"statistics-noise/{name}": np.max([np.abs(other[name] - moved[name]) for _, _, other in disturbed], axis=0)
+                    for name in statistics
+                },
                 **{f"constrained/{name}": value for name, value in constrained.items()},
             },
         )
@@ -142,7 +153,7 @@ def _steps(evidence: Evidence, model: Backend, backend: str, start: Weights) -> 
 
 
 def _disturber(evidence: Evidence, backend: str) -> Disturb:
-    """Finds the loss, and how gradients change, when weights change by some roundings and batch statistics by those of sums.
+    """Finds what becomes of a step when weights change by some roundings and batch statistics by those of sums.
 
     A rounding error can put a rectifier or a maximum on its other side, and then a gradient jumps: no bound in units of roundoff
     covers that, but trying it does.
@@ -151,22 +162,19 @@ def _disturber(evidence: Evidence, backend: str) -> Disturb:
 
     model = make_model(evidence, backend, "float64")
     size = batch_statistics.make_disturbable(model.model)  # type: ignore[attr-defined] # the reference is a Keras model
+    trainable = model.trainable_names()
 
-    def disturb(values: Weights, gradients: Weights, inputs: np.ndarray, labels: np.ndarray) -> list[tuple[float, Weights]]:
+    def disturb(values: Weights, inputs: np.ndarray, labels: np.ndarray) -> list[tuple[float, Weights, Weights]]:
         found = []
-        for trial in range(DISTURBANCES):
-            rng = np.random.default_rng(trial)
-            model.load_weights({name: _disturbed(value, rng) if name in gradients else value for name, value in values.items()})
-            size.assign(ROUNDOFF["float32"] * rng.choice([-1.0, 1.0]))
-            loss, others = model.gradients(inputs, labels)
-            found.append((loss, {name: (others[name] - value).astype(np.float32) for name, value in gradients.items()}))
+        for side in DISTURBANCES:
+            rng = np.random.default_rng(0)
+            changes = {name: side * DISTURBANCE * rng.choice([-1.0, 1.0], values[name].shape) for name in trainable}
+            model.load_weights({name: value * (1 + changes.get(name, 0.0)) for name, value in values.items()})
+            size.assign(side * ROUNDOFF["float32"])
+            found.append((*model.gradients(inputs, labels), model.weights()))
         return found
 
     return disturb
-
-
-def _disturbed(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return value.astype(np.float64) * (1 + DISTURBANCE * rng.choice([-1.0, 1.0], value.shape))
 
 
 def _constrained(model: Backend, after: Weights) -> Weights:

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from support import MODEL_FILES, unikeras
 
+from unikeras.bench_contestant import Contestant
 from unikeras.bench_request import command_line, make_request
 from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
 from unikeras.errors import UnikerasError
+from unikeras.launcher import ALLOCATOR, ONEDNN
 from unikeras.settings import Settings
+
+CHOSEN = {**ALLOCATOR, **ONEDNN}
 
 SMALL = ("--model", "mlp", "--dataset", "random:8x8x1:3:512", "--batch-size", 64, "--rounds", 2, "--json")
 
@@ -56,6 +60,22 @@ def test_a_ratio_is_taken_round_by_round() -> None:
     found = ratio(slow, [2 * seconds for seconds in slow])
     assert (found.median, found.low, found.high) == (2.0, 2.0, 2.0)
     assert slowdown([slow]) == 3.0
+
+
+def test_only_its_own_workers_get_the_environment_that_unikeras_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Contestant("tensorflow", "own", "tensorflow")
+    rival = Contestant("keras fit on tensorflow", "keras_fit", "tensorflow", is_stock=True)
+    for name in CHOSEN:
+        monkeypatch.delenv(name, raising=False)
+    assert own.environment(1).keys() - rival.environment(1).keys() == set(CHOSEN)
+
+
+def test_a_user_chooses_onednn_for_all_contestants(monkeypatch: pytest.MonkeyPatch) -> None:
+    for chosen in ("0", "1"):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen)
+        for is_stock in (False, True):
+            contestant = Contestant("a name", "keras_fit", "tensorflow", is_stock)
+            assert contestant.environment(1)["TF_ENABLE_ONEDNN_OPTS"] == chosen
 
 
 def test_the_interval_of_a_ratio_covers_the_rounds_spread() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import select
 import signal
 import subprocess
@@ -25,12 +26,16 @@ LOG_LINES = 20  # of the log's end that go with the error of a worker that died
 SILENT_SECONDS = 300.0
 
 # Activations of some megabytes are mapped and unmapped at every step, and the page faults cost more than the arithmetic: glibc is
-# told to keep them. `benchmarks/allocator.py` measures what it is worth.
+# told to keep them. `benchmarks/environment.py` measures what it is worth.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "2147483647",
     "MALLOC_TRIM_THRESHOLD_": "4294967295",
     "MALLOC_TOP_PAD_": "268435456",
 }
+
+# TensorFlow has oneDNN's kernels on board, and uses them unasked only on processors with AVX-512 and newer instructions. With
+# AVX2 they are faster, too (`benchmarks/environment.py`). The user's own value is left alone.
+ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"} if platform.machine() in ("x86_64", "AMD64") else {}
 
 
 def child_environment(backend: BackendInfo | None, threads: int | None, parent: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -42,7 +47,7 @@ def child_environment(backend: BackendInfo | None, threads: int | None, parent: 
     """
     settings = {name for name in parent if name.startswith("UNIKERAS_")} - {faults.VARIABLE}
     environment = {name: value for name, value in parent.items() if name not in settings}
-    environment.update(ALLOCATOR)
+    environment = {**ONEDNN, **environment, **ALLOCATOR}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if backend is not None and backend.uses_keras:
         environment["KERAS_BACKEND"] = backend.framework

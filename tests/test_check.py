@@ -98,9 +98,9 @@ def test_a_bias_that_has_no_effect_may_have_a_gradient_of_rounding_alone() -> No
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [7, 29, 96])
+@pytest.mark.parametrize("seed", [29, 92, 96])
 def test_rounding_that_decides_otherwise_is_no_false_alarm(seed: int) -> None:
-    """With these seeds an input of a rectifier is next to zero, or a mean is tiny beside what is averaged."""
+    """With 92 and 96 a rectifier's input is next to zero, with 29 a moving mean is tiny beside what is averaged."""
     script = TESTS.parent / "benchmarks" / "check_false_alarms.py"
     command = [sys.executable, str(script), "--first", str(seed), "--seeds", "1"]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)

@@ -24,6 +24,7 @@ BATCH = 32
 INFERENCE_BATCH = 16
 SMALL_BATCH = 4  # BatchNorm's variance conventions differ by n/(n − 1) of the values per channel
 EVALUATED = 2 * evaluation_batch_size(BATCH) + 5  # the last piece is a smaller one
+GRADIENT_BATCHES = 2  # first steps whose gradients are compared on their own, too: a full batch and a small one
 EPOCHS = 2  # of the trajectory: the order of the second epoch is another one
 
 

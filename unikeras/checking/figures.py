@@ -22,6 +22,11 @@ ROUNDOFF = {
 }  # an eighth of bfloat16's, or `UNITS` of them would be 6%
 
 
+def fineness(dtype: str) -> float:
+    """What noise that was found with float32's roundoff has to be multiplied with: finer arithmetic disturbs as much less."""
+    return min(1.0, ROUNDOFF[dtype] / ROUNDOFF["float32"])
+
+
 @dataclasses.dataclass(frozen=True)
 class Figure:
     """One comparison.

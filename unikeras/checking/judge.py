@@ -14,7 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from unikeras.checking.figures import ROUNDOFF, STAGES, SUSPICIOUS, UNITS, Figure
+from unikeras.checking.figures import ROUNDOFF, STAGES, SUSPICIOUS, UNITS, Figure, fineness
 
 FACTOR = 4.0  # between the rounding errors of healthy backends: their sums run in other orders
 CAP = 64.0  # floors that the others' error can count for, or two backends with the same mistake would vouch for each other
@@ -134,9 +134,8 @@ def make_envelope(center: list[float], twins: list[list[float]], dtype: str) -> 
         spreads.append(widest)
     parted = [step for step, (spread, loss) in enumerate(zip(spreads, center, strict=True)) if spread > PARTED * abs(loss)]
     horizon = parted[0] if parted else len(center)
-    finer = min(1.0, ROUNDOFF[dtype] / ROUNDOFF["float32"])
     widths = [
-        finer * (ENVELOPE * spread + SUSPICIOUS * ROUNDOFF["float32"] * max(abs(loss), 0.1) * (step + 1))
+        fineness(dtype) * (ENVELOPE * spread + SUSPICIOUS * ROUNDOFF["float32"] * max(abs(loss), 0.1) * (step + 1))
         for step, (spread, loss) in enumerate(zip(spreads, center, strict=True))
     ]
     low = [loss - width for loss, width in zip(center, widths, strict=True)]

@@ -8,6 +8,7 @@ part of the result.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from unikeras import factory
 from unikeras.backends.base import Backend
 from unikeras.checking import numpy_optimizers, witness
-from unikeras.checking.evidence import EVALUATED, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
+from unikeras.checking.evidence import EVALUATED, GRADIENT_BATCHES, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
 from unikeras.checking.figures import ROUNDOFF
 from unikeras.data.dataset import Dataset
 from unikeras.events import Emit, Stage
@@ -25,13 +26,13 @@ from unikeras.optimizers import OptimizerSpec
 from unikeras.settings import validate
 from unikeras.weights import Weights
 
-# Loss, gradients and weights after the forward pass of each trial, from weights, inputs and labels.
-Disturb = Callable[[Weights, np.ndarray, np.ndarray], list[tuple[float, Weights, Weights]]]
+# Loss, gradients and weights after the forward pass of each trial, from weights, inputs, labels and the number of directions.
+Disturb = Callable[[Weights, np.ndarray, np.ndarray, int], list[tuple[float, Weights, Weights]]]
 
 TWINS = 8
-# Of the weights, at each step, to see what rounding does to the gradients: there and back. What is on the edge of a decision,
-# as a rectifier's input next to zero is, passes it in one of the two directions.
-DISTURBANCES = (1.0, -1.0)
+# In which weights are moved at each step, to see what rounding does to the gradients. Of what is on the edge of a decision, as a
+# rectifier's input next to zero is, one direction in three moves too little. Where no gradient may jump, more of them are tried.
+DIRECTIONS, DIRECTIONS_OF_GRADIENTS = 1, 8
 # Relative. It has to move each layer's output about as far as the rounding of long sums does, to meet the same decisions.
 DISTURBANCE = 256 * ROUNDOFF["float32"]
 WEIGHT_DECAY, LABEL_SMOOTHING = 0.01, 0.1  # of the regularised variants
@@ -121,7 +122,8 @@ def _steps(evidence: Evidence, model: Backend, backend: str, start: Weights) -> 
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
         losses.append(loss)
         moved = model.weights()  # the statistics have
-        disturbed = disturb(values, data.train.x[indices], data.train.y[indices])
+        directions = DIRECTIONS_OF_GRADIENTS if step < GRADIENT_BATCHES else DIRECTIONS
+        disturbed = disturb(values, data.train.x[indices], data.train.y[indices], directions)
         loss_noise.append(max(abs(other - loss) for other, _, _ in disturbed))
         after, new_state = numpy_optimizers.step(
             spec, {name: values[name].astype(np.float64) for name in trainable}, state, gradients, rate
@@ -164,12 +166,12 @@ def _disturber(evidence: Evidence, backend: str) -> Disturb:
     size = batch_statistics.make_disturbable(model.model)  # type: ignore[attr-defined] # the reference is a Keras model
     trainable = model.trainable_names()
 
-    def disturb(values: Weights, inputs: np.ndarray, labels: np.ndarray) -> list[tuple[float, Weights, Weights]]:
+    def disturb(values: Weights, inputs: np.ndarray, labels: np.ndarray, directions: int) -> list[tuple[float, Weights, Weights]]:
         found = []
-        for side in DISTURBANCES:
-            rng = np.random.default_rng(0)
-            changes = {name: side * DISTURBANCE * rng.choice([-1.0, 1.0], values[name].shape) for name in trainable}
-            model.load_weights({name: value * (1 + changes.get(name, 0.0)) for name, value in values.items()})
+        for direction, side in itertools.product(range(directions), (1.0, -1.0)):  # an edge is on one side or on the other
+            rng = np.random.default_rng(direction)
+            changes = {name: DISTURBANCE * rng.choice([-1.0, 1.0], values[name].shape) for name in trainable}
+            model.load_weights({**values, **{name: values[name] * (1 + side * change) for name, change in changes.items()}})
             size.assign(side * ROUNDOFF["float32"])
             found.append((*model.gradients(inputs, labels), model.weights()))
         return found

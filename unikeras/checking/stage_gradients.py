@@ -7,7 +7,8 @@ import numpy as np
 from unikeras import training
 from unikeras.backends.base import Backend
 from unikeras.checking.comparing import compare, largest
-from unikeras.checking.figures import NOISE, ROUNDOFF, UNITS, Figure
+from unikeras.checking.evidence import GRADIENT_BATCHES
+from unikeras.checking.figures import NOISE, UNITS, Figure, fineness
 from unikeras.checking.subject import Subject
 from unikeras.weights import Weights
 
@@ -21,7 +22,7 @@ def measure(subject: Subject) -> None:
     """A full batch and one of four; and the loss and accuracy of an evaluation whose last batch is a smaller one."""
     model, evidence, data = subject.model, subject.evidence, subject.evidence.data()
     losses = evidence.load_json("losses")
-    for step, indices in list(enumerate(evidence.batches()))[:2]:
+    for step, indices in list(enumerate(evidence.batches()))[:GRADIENT_BATCHES]:
         tensors = evidence.load(f"step-{step:04}")
         model.load_weights(part(tensors, "weights"))
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
@@ -59,14 +60,13 @@ def scale_of(gradient: np.ndarray, overall: float) -> float:
 
 def gradient_noise(subject: Subject, tensors: Weights) -> list[Weights]:
     """What rounding in the subject's arithmetic does to the gradients of a step, as the reference found out by trying."""
-    # Tried with float32's roundoff; finer arithmetic disturbs as much less.
-    finer = min(1.0, subject.roundoff / ROUNDOFF["float32"])
     trials = sorted({name.partition("/")[0] for name in tensors if name.startswith("noise")})
     gradients = part(tensors, "gradients")
     overall = max(map(largest, gradients.values()))
     return [
         {
-            name: value * finer + _summing_noise(subject, _summed_scale(name, gradients, overall), value.shape, trial)
+            name: value * fineness(subject.dtype)
+            + _summing_noise(subject, _summed_scale(name, gradients, overall), value.shape, trial)
             for name, value in part(tensors, trial).items()
         }
         for trial in trials
@@ -103,7 +103,7 @@ def loss_scale(expected: float) -> float:
 def loss_floor(subject: Subject, step: int) -> float:
     """One rounding, and what roundings of the weights make of the loss of a teacher-forced step."""
     noise = subject.evidence.load_json("loss-noise")[step] / loss_scale(subject.evidence.load_json("losses")[step])
-    return float(subject.roundoff + NOISE * noise * min(1.0, subject.roundoff / ROUNDOFF["float32"]))
+    return float(subject.roundoff + NOISE * noise * fineness(subject.dtype))
 
 
 def part(tensors: Weights, group: str) -> Weights:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unikeras.checking import numpy_optimizers, stage_optimizer
 from unikeras.checking.comparing import compare, largest, problem_of, rms
-from unikeras.checking.figures import NOISE, ROUNDOFF, Figure
+from unikeras.checking.figures import NOISE, Figure, fineness
 from unikeras.checking.stage_gradients import gradient_noise, loss_figure, loss_floor, part
 from unikeras.checking.subject import Subject
 from unikeras.optimizers import OptimizerSpec
@@ -42,11 +42,10 @@ def measure(subject: Subject, wanted: Callable[[str], bool]) -> None:
 
 def _compare_statistics(subject: Subject, place: str, tensors: Weights, received: Weights) -> None:
     """A mean is as exact as what is averaged, which may be far larger than the mean."""
-    finer = min(1.0, subject.roundoff / ROUNDOFF["float32"])
     noise = part(tensors, "statistics-noise")
     for name, value in part(tensors, "statistics").items():
         scale = largest(value)
-        floor = subject.roundoff + (NOISE * finer * largest(noise[name]) / scale if scale else 0.0)
+        floor = subject.roundoff + (NOISE * fineness(subject.dtype) * largest(noise[name]) / scale if scale else 0.0)
         subject.add(compare("steps", place, name, received.get(name), value, floor))
 
 

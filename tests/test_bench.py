@@ -11,10 +11,8 @@ from unikeras.bench_contestant import Contestant
 from unikeras.bench_request import command_line, make_request
 from unikeras.bench_statistics import Ratio, ratio, slowdown, verdict
 from unikeras.errors import UnikerasError
-from unikeras.launcher import ALLOCATOR, ONEDNN
+from unikeras.launcher import TUNING
 from unikeras.settings import Settings
-
-CHOSEN = {**ALLOCATOR, **ONEDNN}
 
 SMALL = ("--model", "mlp", "--dataset", "random:8x8x1:3:512", "--batch-size", 64, "--rounds", 2, "--json")
 
@@ -65,17 +63,16 @@ def test_a_ratio_is_taken_round_by_round() -> None:
 def test_only_its_own_workers_get_the_environment_that_unikeras_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Contestant("tensorflow", "own", "tensorflow")
     rival = Contestant("keras fit on tensorflow", "keras_fit", "tensorflow", is_stock=True)
-    for name in CHOSEN:
+    for name in TUNING:
         monkeypatch.delenv(name, raising=False)
-    assert own.environment(1).keys() - rival.environment(1).keys() == set(CHOSEN)
+    assert own.environment(1).keys() - rival.environment(1).keys() == set(TUNING)
 
 
-def test_a_user_chooses_onednn_for_all_contestants(monkeypatch: pytest.MonkeyPatch) -> None:
-    for chosen in ("0", "1"):
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen)
-        for is_stock in (False, True):
-            contestant = Contestant("a name", "keras_fit", "tensorflow", is_stock)
-            assert contestant.environment(1)["TF_ENABLE_ONEDNN_OPTS"] == chosen
+@pytest.mark.parametrize("is_stock", [False, True])
+@pytest.mark.parametrize("name", TUNING)
+def test_what_the_user_has_set_holds_for_all_contestants(name: str, is_stock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "0")
+    assert Contestant("a name", "keras_fit", "tensorflow", is_stock).environment(1)[name] == "0"
 
 
 def test_the_interval_of_a_ratio_covers_the_rounds_spread() -> None:

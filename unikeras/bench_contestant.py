@@ -13,7 +13,7 @@ from unikeras import backends
 from unikeras.backends import BackendInfo
 from unikeras.errors import WorkerError
 from unikeras.events import Job
-from unikeras.launcher import ALLOCATOR, ONEDNN, child_environment
+from unikeras.launcher import TUNING, child_environment
 from unikeras.settings import Settings
 
 TOLERANCES = {"float32": 1e-3, "float64": 1e-9, "mixed_bfloat16": 5e-2}  # of the first losses, relative
@@ -55,7 +55,7 @@ class Contestant:
         environment = child_environment(self.info, threads)
         if not self.is_stock:
             return environment
-        return {name: value for name, value in environment.items() if name not in {**ALLOCATOR, **ONEDNN} or name in os.environ}
+        return {name: value for name, value in environment.items() if name not in TUNING or name in os.environ}
 
 
 Started = tuple[str, Sequence[float]]  # a contestant's name and the losses of its first steps

@@ -34,8 +34,10 @@ ALLOCATOR = {
 }
 
 # TensorFlow has oneDNN's kernels on board, and uses them unasked only on processors with AVX-512 and newer instructions. With
-# AVX2 they are faster, too (`benchmarks/environment.py`). The user's own value is left alone.
+# AVX2 they are faster, too (`benchmarks/environment.py`).
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"} if platform.machine() in ("x86_64", "AMD64") else {}
+
+TUNING = ALLOCATOR | ONEDNN  # a value that the user has set is left alone
 
 
 def child_environment(backend: BackendInfo | None, threads: int | None, parent: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -47,7 +49,7 @@ def child_environment(backend: BackendInfo | None, threads: int | None, parent: 
     """
     settings = {name for name in parent if name.startswith("UNIKERAS_")} - {faults.VARIABLE}
     environment = {name: value for name, value in parent.items() if name not in settings}
-    environment = {**ONEDNN, **environment, **ALLOCATOR}
+    environment = TUNING | environment
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     if backend is not None and backend.uses_keras:
         environment["KERAS_BACKEND"] = backend.framework

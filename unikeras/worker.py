@@ -103,10 +103,10 @@ def _show_life(emit: Emit) -> None:
 
 if __name__ == "__main__":
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
     # Not sys.exit: the thread that waits on standard input would disturb the interpreter's shutdown, and the frameworks'
     # own clearing up takes up to a second that nobody gains from. Their exit functions are run, for TensorFlow removes in
     # them the source files that it writes for its graphs, a dozen a training, into the folder for temporary files.
     atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(status)

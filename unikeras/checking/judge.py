@@ -18,7 +18,8 @@ from unikeras.checking.figures import ROUNDOFF, STAGES, SUSPICIOUS, UNITS, Figur
 
 FACTOR = 4.0  # between the rounding errors of healthy backends: their sums run in other orders
 CAP = 64.0  # floors that the others' error can count for, or two backends with the same mistake would vouch for each other
-RARE = 0.25  # share of the steps at which rounding may change a decision
+CHANCE = 0.1  # that rounding changes a decision of a healthy backend in a step, if much
+ALARM = 1e-4  # how probable it may be that so many of a parameter's steps have such a decision by chance
 ENVELOPE = 4.0  # times the spread of the twins
 PARTED = 1e-2  # relative spread at which the twins themselves have parted
 
@@ -99,13 +100,16 @@ def _forgive_jumps(judged: list[Judged]) -> list[Judged]:
     forgiven = set()
     for (_, stage, _), group in groups.items():
         over = [one for one in group if one.kind is not None]
-        if (
-            stage in ("gradients", "steps")
-            and all(one.kind == "precision" for one in over)
-            and len(over) <= max(1, RARE * len(group))
-        ):
+        if stage in ("gradients", "steps") and all(one.kind == "precision" for one in over) and len(over) <= most_jumps(len(group)):
             forgiven |= {id(one) for one in over}
     return [dataclasses.replace(one, kind=None, jump=True) if id(one) in forgiven else one for one in judged]
+
+
+def most_jumps(steps: int) -> int:
+    """At how many of the steps chance may change a decision: a quantile of the binomial distribution, but never at most of them."""
+    from scipy import stats
+
+    return max(1, min(steps // 2, int(stats.binom.isf(ALARM, steps, CHANCE))))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,11 +39,28 @@ def test_a_model_without_native_siblings_races_without_them() -> None:
     assert [one.name for one in make_request(settings).contestants] == ["torch", "keras fit on torch", "torch again"]
 
 
+def test_mixed_precision_races_against_the_same_backend_in_float32(tmp_path: Path) -> None:
+    request = make_request(Settings(backend="torch,native-torch", dtype="mixed_bfloat16"), against="float32")
+    assert {("torch", "torch in float32"), ("native-torch", "native-torch in float32")} < set(request.pairs)
+    types = {
+        one.name: one.job("bench", request.settings, tmp_path, tmp_path).arguments["settings"]["dtype"]
+        for one in request.contestants
+    }
+    assert types == {
+        "torch": "mixed_bfloat16",
+        "native-torch": "mixed_bfloat16",
+        "torch in float32": "float32",
+        "native-torch in float32": "float32",
+        "torch again": "mixed_bfloat16",
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"against": "kerasfit"}, "--against can't be 'kerasfit'"),
         ({"batch_sizes": "64,0"}, "--batch-size can't be '64,0'"),
+        ({"against": "float32"}, "--dtype is float32"),
         ({"batch_sizes": "large"}, "--batch-size can't be 'large'"),
     ],
 )

@@ -28,12 +28,14 @@ class Contestant:
         module: In `unikeras.bench`.
         backend: Whose model file it trains, in whose environment.
         is_stock: Whether it runs as a plain script would, without the environment that unikeras gives its workers.
+        dtype: In which it computes; None for that of the race.
     """
 
     name: str
     module: str
     backend: str
     is_stock: bool = False
+    dtype: str | None = None
 
     @property
     def info(self) -> BackendInfo:
@@ -43,7 +45,7 @@ class Contestant:
         """What its process has to do, to be sent at once: its clock runs from now on."""
         arguments = {
             "module": self.module,
-            "settings": dataclasses.replace(settings, backend=self.backend).to_dict(),
+            "settings": dataclasses.replace(settings, backend=self.backend, dtype=self.dtype or settings.dtype).to_dict(),
             "dataset": str(dataset),
             "folder": str(folder),
             "launched_at": time.monotonic(),

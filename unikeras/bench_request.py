@@ -16,7 +16,7 @@ DATASET = "random:32x32x3:10:20480"  # as large as CIFAR-10's images; whole batc
 BATCH_SIZES = (64, 256)
 ROUNDS = 15
 SEEDS = 3
-RIVALS = ("keras-fit", "hand", "lightning", "bare")  # docs/bench.md says what they are
+RIVALS = ("keras-fit", "hand", "lightning", "bare", "float32")  # docs/bench.md says what they are
 SHOWN = ("model", "dataset", "optimizer", "learning_rate", "dtype", "threads", "seed", "normalize", "augment")
 DEFAULT_RIVALS = ("keras-fit", "hand")
 
@@ -74,6 +74,11 @@ def make_request(
     checked = validate({**vars(settings), **changes}, {})
     chosen = backends.select(checked.backend)
     rivals = _rivals(against)
+    if "float32" in rivals and checked.dtype == "float32":
+        raise SettingsError(
+            "--against float32 asks what another --dtype gains, and --dtype is float32.",
+            cure="Add --dtype mixed_bfloat16, or leave float32 out.",
+        )
     contestants, pairs = [Contestant(info.name, "own", info.name) for info in chosen], []
     by_name = {info.name: info for info in chosen}
     pairs += [(name, f"native-{name}") for name in by_name if f"native-{name}" in by_name]
@@ -116,6 +121,8 @@ def _contestant(rival: str, info: BackendInfo, model: str) -> Contestant | None:
     """Who stands for a rival on the framework of a backend; None where there is nobody."""
     if rival == "bare":
         return Contestant(f"{info.name}, bare step", "bare", info.name)
+    if rival == "float32":
+        return Contestant(f"{info.name} in float32", "own", info.name, dtype="float32")
     if rival == "keras-fit":
         return Contestant(f"keras fit on {info.framework}", "keras_fit", backends.keras_on(info.framework).name, is_stock=True)
     native = backends.BACKENDS.get(f"native-{info.framework}")

@@ -22,7 +22,7 @@ from unikeras.settings import Settings, resolve
     "--against",
     metavar="NAME,NAME|none",
     help="What to race against: keras-fit, hand (written in the framework alone), lightning, bare (the backend's step without "
-    "a loop around it). [default: keras-fit,hand]",
+    "a loop around it), float32 (the backend itself, to see what --dtype mixed_bfloat16 gains). [default: keras-fit,hand]",
 )
 @click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="In each, all have two turns. [default: 15]")
 @click.option("--limit", is_flag=True, help="Measure what the machine allows at most, and show each speed's share of it.")

@@ -100,13 +100,14 @@ def _forgive_jumps(judged: list[Judged]) -> list[Judged]:
     forgiven = set()
     for (_, stage, _), group in groups.items():
         over = [one for one in group if one.kind is not None]
-        if stage in ("gradients", "steps") and all(one.kind == "precision" for one in over) and len(over) <= most_jumps(len(group)):
+        is_rounding = stage in ("gradients", "steps") and all(one.kind == "precision" for one in over)
+        if is_rounding and len(over) <= most_jumps(len(group)):
             forgiven |= {id(one) for one in over}
     return [dataclasses.replace(one, kind=None, jump=True) if id(one) in forgiven else one for one in judged]
 
 
 def most_jumps(steps: int) -> int:
-    """At how many of the steps chance may change a decision: a quantile of the binomial distribution, but never at most of them."""
+    """At how many of the steps chance may change a decision: a binomial quantile, but never at most of them."""
     from scipy import stats
 
     return max(1, min(steps // 2, int(stats.binom.isf(ALARM, steps, CHANCE))))

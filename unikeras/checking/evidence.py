@@ -24,7 +24,10 @@ BATCH = 32
 INFERENCE_BATCH = 16
 SMALL_BATCH = 4  # BatchNorm's variance conventions differ by n/(n − 1) of the values per channel
 EVALUATED = 2 * evaluation_batch_size(BATCH) + 5  # the last piece is a smaller one
-GRADIENT_BATCHES = 2  # first steps whose gradients are compared on their own, too: a full batch and a small one
+# First steps whose gradients are compared on their own, too: of a full batch, of a small one, and with smoothed labels. Each
+# has a batch of its own, so that a decision that rounding changes shows in one of them alone.
+GRADIENT_BATCHES = 3
+SMOOTHED = "label smoothing"  # ends the name of its case
 EPOCHS = 2  # of the trajectory: the order of the second epoch is another one
 
 
@@ -100,6 +103,13 @@ class Evidence:
         sizes = [SMALL_BATCH if step == 1 else BATCH - 3 if step == 3 else BATCH for step in range(self.steps)]
         rng = np.random.default_rng(self.settings.seed % 2**32)
         return [rng.choice(count, min(size, count), replace=False) for size in sizes]
+
+    def gradient_step(self, case: str) -> int:
+        """The teacher-forced step whose batch and weights a case of the stages of loss and gradients has."""
+        sizes = [len(batch) for batch in self.batches()[:GRADIENT_BATCHES]]
+        if case.endswith(SMOOTHED):
+            return len(sizes) - 1
+        return next((step for step, size in enumerate(sizes[:-1]) if case == f"batch of {size}"), 0)
 
     def rates(self) -> list[float]:
         """Learning rate of each teacher-forced step: it drops to a tenth in the middle."""

@@ -18,8 +18,9 @@ import numpy as np
 from unikeras import factory
 from unikeras.backends.base import Backend
 from unikeras.checking import numpy_optimizers, witness
-from unikeras.checking.evidence import EVALUATED, GRADIENT_BATCHES, INFERENCE_BATCH, SMALL_BATCH, Evidence, spread
+from unikeras.checking.evidence import EVALUATED, GRADIENT_BATCHES, INFERENCE_BATCH, SMALL_BATCH, SMOOTHED, Evidence, spread
 from unikeras.checking.figures import ROUNDOFF
+from unikeras.checking.stage_gradients import part
 from unikeras.data.dataset import Dataset
 from unikeras.events import Emit, Stage
 from unikeras.optimizers import OptimizerSpec
@@ -59,7 +60,7 @@ def make(
     emit(Stage(backend, "float64", "reference", 0.2))
     _steps(evidence, model, backend, start)
     emit(Stage(backend, "float64", "reference", 0.4))
-    _regularized(evidence, backend, start)
+    _regularized(evidence, backend)
     emit(Stage(backend, "float64", "reference", 0.6))
     _trajectory(evidence, backend)
     emit(Stage(backend, "float64", "reference", 0.9))
@@ -186,14 +187,15 @@ def _constrained(model: Backend, after: Weights) -> Weights:
     return {name: value for name, value in model.weights().items() if not np.array_equal(value, after[name])}
 
 
-def _regularized(evidence: Evidence, backend: str, start: Weights) -> None:
-    """Loss and gradients of the first batch with smoothed labels, and a clipping norm that single gradients exceed."""
+def _regularized(evidence: Evidence, backend: str) -> None:
+    """Loss and gradients of a batch with smoothed labels, and a clipping norm that single gradients of the first one exceed."""
     tensors = evidence.load("step-0000")
     limit = max(float(np.abs(value).max()) for name, value in tensors.items() if name.startswith("gradients/")) / 2
     smoothing = 0.0 if evidence.load_json("layers")["own_loss"] else LABEL_SMOOTHING
     model = make_model(evidence, backend, "float64", label_smoothing=smoothing)
-    model.load_weights(start)
-    indices, data = evidence.batches()[0], evidence.data()
+    step = evidence.gradient_step(SMOOTHED)
+    model.load_weights(part(evidence.load(f"step-{step:04}"), "weights"))
+    indices, data = evidence.batches()[step], evidence.data()
     loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
     evidence.save("regularized", gradients)
     changes = {"weight_decay": WEIGHT_DECAY, "clip_norm": limit, "label_smoothing": smoothing}

@@ -22,7 +22,7 @@ def measure(subject: Subject) -> None:
     """A full batch and one of four; and the loss and accuracy of an evaluation whose last batch is a smaller one."""
     model, evidence, data = subject.model, subject.evidence, subject.evidence.data()
     losses = evidence.load_json("losses")
-    for step, indices in list(enumerate(evidence.batches()))[:GRADIENT_BATCHES]:
+    for step, indices in list(enumerate(evidence.batches()))[: GRADIENT_BATCHES - 1]:
         tensors = evidence.load(f"step-{step:04}")
         model.load_weights(part(tensors, "weights"))
         loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
@@ -35,12 +35,12 @@ def measure(subject: Subject) -> None:
 def measure_regularized(subject: Subject, model: Backend, case: str) -> None:
     """Loss and gradients with smoothed labels; `model` has them."""
     evidence, data = subject.evidence, subject.evidence.data()
-    indices = evidence.batches()[0]
-    model.load_weights(evidence.load("start"))
+    step = evidence.gradient_step(case)
+    indices, tensors = evidence.batches()[step], evidence.load(f"step-{step:04}")
+    model.load_weights(part(tensors, "weights"))
     loss, gradients = model.gradients(data.train.x[indices], data.train.y[indices])
-    subject.add(loss_figure("loss", case, loss, evidence.load_json("regularized")["loss"], loss_floor(subject, 0)))
-    noise = gradient_noise(subject, evidence.load("step-0000"))  # at the same weights, with the same batch
-    compare_gradients(subject, case, gradients, evidence.load("regularized"), noise)
+    subject.add(loss_figure("loss", case, loss, evidence.load_json("regularized")["loss"], loss_floor(subject, step)))
+    compare_gradients(subject, case, gradients, evidence.load("regularized"), gradient_noise(subject, tensors))
 
 
 def compare_gradients(subject: Subject, case: str, received: Weights, expected: Weights, noise: list[Weights]) -> None:

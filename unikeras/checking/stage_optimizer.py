@@ -12,6 +12,7 @@ import numpy as np
 from unikeras.backends.base import Backend
 from unikeras.checking import numpy_optimizers, stage_gradients
 from unikeras.checking.comparing import compare, largest
+from unikeras.checking.evidence import SMOOTHED
 from unikeras.checking.figures import NOISE
 from unikeras.checking.stage_gradients import part
 from unikeras.checking.subject import Subject
@@ -56,7 +57,7 @@ def measure(subject: Subject, wanted: Callable[[str], bool]) -> None:
                 continue
             model = subject.make_model(optimizer=optimizer, **changes)
             if changes["weight_decay"] and index == 0:
-                stage_gradients.measure_regularized(subject, model, f"{case}, label smoothing")
+                stage_gradients.measure_regularized(subject, model, f"{case}, {SMOOTHED}")
             for step, place in enumerate(_updates(subject, model, optimizer, changes)):
                 _compare(subject, f"{case}, step {step + 1}", place)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from unikeras.checking.comparing import largest
 from unikeras.checking.diagnosis.matching import TOLERANCE, factor_between, fits, precision
+from unikeras.checking.evidence import SMOOTHED
 from unikeras.checking.figures import Figure
 from unikeras.checking.stage_gradients import part
 from unikeras.checking.subject import Subject
@@ -36,7 +37,8 @@ def _constant_statistics(subject: Subject, figure: Figure, received: Weights) ->
 
     The gradient of the layer's bias, which is zero otherwise, is then that of beta times gamma/√(variance + epsilon).
     """
-    evidence, tensors = subject.evidence, subject.evidence.load(f"step-{_step(subject, figure):04}")
+    evidence = subject.evidence
+    tensors = evidence.load(f"step-{evidence.gradient_step(figure.case):04}")
     before, after, order = part(tensors, "weights"), part(tensors, "statistics"), evidence.load_json("training-order")
     path = figure.name.rpartition("/")[0]
     place = order.index(f"{path}:output") if f"{path}:output" in order else len(order)
@@ -59,8 +61,8 @@ def _again(subject: Subject, figure: Figure) -> tuple[Weights, Weights, int]:
     """The backend's gradients and the reference's in the figure's case, and the samples in the batch."""
     evidence, data = subject.evidence, subject.evidence.data()
     batches = evidence.batches()
-    smoothed = figure.case.endswith("label smoothing")
-    step = _step(subject, figure)
+    smoothed = figure.case.endswith(SMOOTHED)
+    step = evidence.gradient_step(figure.case)
     tensors = evidence.load(f"step-{step:04}")
     changes = evidence.load_json("regularized")["changes"]
     model = subject.make_model(label_smoothing=changes["label_smoothing"]) if smoothed else subject.make_model()
@@ -68,9 +70,3 @@ def _again(subject: Subject, figure: Figure) -> tuple[Weights, Weights, int]:
     _, received = model.gradients(data.train.x[batches[step]], data.train.y[batches[step]])
     expected = evidence.load("regularized") if smoothed else part(tensors, "gradients")
     return received, expected, len(batches[step])
-
-
-def _step(subject: Subject, figure: Figure) -> int:
-    """The teacher-forced step whose batch and weights a figure belongs to."""
-    batches = subject.evidence.batches()[:2]
-    return next((step for step, batch in enumerate(batches) if figure.case == f"batch of {len(batch)}"), 0)

@@ -8,8 +8,10 @@ import numpy as np
 
 from unikeras import training
 from unikeras.checking.diagnosis.matching import Hypothesis, first_fitting
+from unikeras.checking.evidence import SMOOTHED
 from unikeras.checking.figures import Figure
 from unikeras.checking.numpy_layers import cross_entropy, softmax
+from unikeras.checking.stage_gradients import part
 from unikeras.checking.subject import Subject
 
 
@@ -18,24 +20,17 @@ def explain(subject: Subject, figure: Figure) -> str | None:
     if figure.case == "evaluation":
         return _explain_evaluation(subject, figure)
     evidence, data = subject.evidence, subject.evidence.data()
-    batches = evidence.batches()
-    small = len(batches[1]) if len(batches) > 1 else -1
-    indices = batches[1] if figure.case == f"batch of {small}" else batches[0]
-    smoothed = figure.case.endswith("label smoothing")
+    step = evidence.gradient_step(figure.case)
+    indices, weights = evidence.batches()[step], part(evidence.load(f"step-{step:04}"), "weights")
+    smoothed = figure.case.endswith(SMOOTHED)
     smoothing = evidence.load_json("regularized")["changes"]["label_smoothing"] if smoothed else 0.0
     model = subject.make_model(label_smoothing=smoothing)
-    model.load_weights(_weights(subject, figure, small))
+    model.load_weights(weights)
     loss, _ = model.gradients(data.train.x[indices], data.train.y[indices])
-    model.load_weights(_weights(subject, figure, small))
+    model.load_weights(weights)
     logits = model.trace(data.train.x[indices], True, lambda name, value: None)
     labels = data.train.y[indices]
     return first_fitting(np.asarray(loss), _hypotheses(logits.astype(np.float64), labels, smoothing))
-
-
-def _weights(subject: Subject, figure: Figure, small: int) -> dict[str, np.ndarray]:
-    step = 1 if figure.case == f"batch of {small}" else 0
-    tensors = subject.evidence.load(f"step-{step:04}")
-    return {name.removeprefix("weights/"): value for name, value in tensors.items() if name.startswith("weights/")}
 
 
 def _hypotheses(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> Iterator[Hypothesis]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import subprocess
 import sys
@@ -73,24 +72,22 @@ def _refuse(*_: Any) -> None:
 
 
 def tensorflow_ways(make: Make) -> Ways:
-    """With and without compiled gradients of poolings, in a model of Keras."""
-    return _compiled_ways(make, "tensorflow")
+    """Batches whole, and in parts of several sizes, in a model of Keras."""
+    return _parted_ways(make, "tensorflow")
 
 
 def native_tensorflow_ways(make: Make) -> Ways:
     """The same in a model written in TensorFlow."""
-    return _compiled_ways(make, "native-tensorflow")
+    return _parted_ways(make, "native-tensorflow")
 
 
-def _compiled_ways(make: Make, backend: str) -> Ways:
-    from unikeras.backends import _tensorflow_compiled
+def _parted_ways(make: Make, backend: str) -> Ways:
+    from unikeras.backends import _tensorflow_parts
 
-    ways = {}
-    for way, pays_after in (("compiled gradients of poolings", 0.0), ("TensorFlow's own gradients", math.inf)):
-        with patch.object(_tensorflow_compiled, "PAYS_AFTER", pays_after):
-            ways[way] = make(backend)
-        step: Any = vars(ways[way])["_train"]
-        step.seconds = -math.inf if pays_after else math.inf  # of training behind it, by which it decides
+    ways = {"as it is": make(backend)}
+    for count in (1, 2, 4, 8):
+        with patch.object(_tensorflow_parts.Parts, "count", lambda self, size, count=count: count):
+            ways[f"parts: {count}"] = make(backend)
     return ways
 
 

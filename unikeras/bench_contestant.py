@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unikeras import backends
 from unikeras.backends import BackendInfo
@@ -35,7 +35,7 @@ class Contestant:
     module: str
     backend: str
     is_stock: bool = False
-    dtype: str | None = None
+    dtype: Literal["float32"] | None = None
 
     @property
     def info(self) -> BackendInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import random
 from collections.abc import Callable
 from types import ModuleType
@@ -14,8 +15,8 @@ import tensorflow as tf
 
 from unikeras import weights
 from unikeras.backends import base
-from unikeras.backends._tensorflow_compiled import CompiledLater
 from unikeras.backends._tensorflow_optimizers import make_optimizer
+from unikeras.backends._tensorflow_parts import Differentiated, Parts, differentiate_in_parts
 from unikeras.weights import Weights
 
 # Operations that keep their generator in the kernel, where nobody can read or set it: tf.nn.dropout, tf.random.uniform and so on.
@@ -58,14 +59,19 @@ class TensorFlowSteps(base.Backend):
         self.loss = self._choose_loss()
         self.trained = [self.tensor(name) for name in self.trainable_names()]
         self.optimizer = make_optimizer(spec.optimizer, self.trained)
-        inputs = tf.TensorSpec((None, *spec.input_shape), tf.as_dtype(spec.input_dtype))
-        labels = tf.TensorSpec((None,), tf.int64)
-        rate = tf.TensorSpec((), self.dtype)
-        self._train = CompiledLater(self._train_graph, [inputs, labels, rate])
-        self._gradients = tf.function(self._differentiate, input_signature=[inputs, labels])
+        inputs, labels, rate = self._signature(None)
+        self._train = tf.function(self._train_graph, input_signature=[inputs, labels, rate])
+        self._parts = Parts(self)
+        self._steps: dict[int, Callable[..., Any]] = {}  # by the batch's size
+        self._gradients = tf.function(self.differentiate, input_signature=[inputs, labels])
         self._apply = tf.function(self._apply_graph)
         self._evaluate = tf.function(self._evaluate_graph, input_signature=[inputs, labels])
         self._predict = tf.function(self.logits, input_signature=[inputs])
+
+    def _signature(self, size: int | None) -> list[tf.TensorSpec]:
+        """Of a step: inputs, labels and learning rate."""
+        inputs = tf.TensorSpec((size, *self.spec.input_shape), tf.as_dtype(self.spec.input_dtype))
+        return [inputs, tf.TensorSpec((size,), tf.int64), tf.TensorSpec((), self.dtype)]
 
     @abc.abstractmethod
     def build_model(self) -> None:
@@ -92,8 +98,16 @@ class TensorFlowSteps(base.Backend):
         """While it lasts, `observe` sees the layers at work."""
 
     def train_step(self, inputs: np.ndarray, labels: np.ndarray, learning_rate: float) -> SupportsFloat:
-        loss: SupportsFloat = self._train(inputs, labels, learning_rate)
+        loss: SupportsFloat = self._step_for(len(labels))(inputs, labels, learning_rate)
         return loss
+
+    def _step_for(self, size: int) -> Callable[..., Any]:
+        """The graph that takes a step on a batch of this size."""
+        if size not in self._steps:
+            count = self._parts.count(size)
+            in_parts = functools.partial(self._train_graph, parts=count)
+            self._steps[size] = self._train if count == 1 else tf.function(in_parts, input_signature=self._signature(size))
+        return self._steps[size]
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         self._evaluate(inputs, labels)
@@ -137,7 +151,7 @@ class TensorFlowSteps(base.Backend):
         base.load_python_random_state(state)
 
     def unsaved_randomness(self) -> list[str]:
-        graph = self._train.plain.get_concrete_function().graph.as_graph_def()
+        graph = self._train.get_concrete_function().graph.as_graph_def()
         nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
         return sorted({node.op for node in nodes if node.op in UNREADABLE})
 
@@ -155,18 +169,25 @@ class TensorFlowSteps(base.Backend):
         }
         return {**slots, "iterations": self.optimizer.iterations}
 
-    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
-        loss, logits, gradients = self._differentiate(inputs, labels)
+    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor, parts: int = 1) -> tf.Tensor:
+        if parts == 1:
+            loss, logits, gradients = self.differentiate(inputs, labels)
+        else:
+            loss, logits, gradients = differentiate_in_parts(self.differentiate, parts, inputs, labels)
         self._apply_graph(gradients, learning_rate)
         self._add(loss, logits, labels)
         return loss
 
-    def _differentiate(self, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+    def differentiate(self, inputs: tf.Tensor, labels: tf.Tensor) -> Differentiated:
         """Loss, logits and gradients of a batch."""
         with tf.GradientTape() as tape:
-            logits = tf.cast(self.forward(self._normalized(inputs), training=True), self.dtype)
+            logits = tf.cast(self.training_outputs(inputs), self.dtype)
             loss = self.loss(labels, logits) + self.penalty()
         return loss, logits, tape.gradient(loss, self.trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def training_outputs(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Of the model in training mode, from samples as they come in."""
+        return self.forward(self._normalized(inputs), training=True)
 
     def _apply_graph(self, gradients: list[tf.Tensor], learning_rate: tf.Tensor) -> None:
         self.optimizer.step(gradients, learning_rate)

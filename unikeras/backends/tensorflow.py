@@ -12,7 +12,6 @@ from keras.src.backend.tensorflow import nn as keras_nn
 
 from unikeras.backends._keras import KerasModel
 from unikeras.backends._tensorflow import TensorFlowSteps
-from unikeras.layers import tensorflow_pool
 
 
 class Backend(KerasModel, TensorFlowSteps):
@@ -23,7 +22,6 @@ class Backend(KerasModel, TensorFlowSteps):
     def build_model(self) -> None:
         keep_float64()
         take_channels_first()
-        pool_compilably()
         super().build_model()
 
     def forward(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
@@ -52,35 +50,6 @@ def _leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
     if x.dtype != tf.float64:
         return _original_leaky_relu(x, negative_slope)
     return tf.where(x > 0, x, tf.constant(negative_slope, tf.float64) * x)
-
-
-def pool_compilably() -> None:
-    """Lets Keras' usual max pooling be one whose gradient can be compiled; see `layers.tensorflow_pool`."""
-    if not hasattr(keras_nn.max_pool, "__wrapped__"):
-        keras_nn.max_pool = _pooling(keras_nn.max_pool)
-
-
-def _pooling(pool: Callable[..., Any]) -> Callable[..., Any]:
-    """Keras' max pooling, or ours where that is the same: over squares of an image that don't overlap."""
-    signature = inspect.signature(pool)
-
-    @functools.wraps(pool)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs).arguments
-        inputs, sizes = given["inputs"], given["pool_size"]
-        rows, columns = sizes if isinstance(sizes, (tuple, list)) and len(sizes) == 2 else (sizes, sizes)
-        strides = given.get("strides")
-        is_usual = (
-            len(inputs.shape) == 4
-            and isinstance(rows, int)
-            and rows == columns
-            and (strides is None or strides in (rows, (rows, rows), [rows, rows]))
-            and given.get("padding", "valid").lower() == "valid"
-            and given.get("data_format") == "channels_last"
-        )
-        return tensorflow_pool.max_pool(inputs, rows) if is_usual else pool(**given)
-
-    return call
 
 
 def take_channels_first() -> None:

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from unikeras.layers.tensorflow_pool import max_pool as max_pool
-
 _dtypes = (tf.float32, tf.float32)
 
 
@@ -130,6 +128,11 @@ class Dropout(Layer):
             return inputs
         kept = self.generator.uniform(tf.shape(inputs)) >= self.rate
         return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+
+def max_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
+    """Maximum over size×size fields that don't overlap; rows and columns left over are dropped."""
+    return tf.nn.max_pool2d(inputs, size, size, "VALID")
 
 
 def average_pool(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:

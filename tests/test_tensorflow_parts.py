@@ -1,4 +1,4 @@
-"""Large batches in parts on TensorFlow: the numbers are those of whole batches, and what looks at more than a sample stays whole."""
+"""Large batches in parts on TensorFlow: their numbers are those of whole batches; a model that couples samples stays whole."""
 
 from __future__ import annotations
 

@@ -41,14 +41,13 @@ def is_usual(layer: Any, inputs: torch.Tensor) -> bool:
 
 def normalize(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
     """The layer's output; its statistics are updated."""
-    wide = inputs if inputs.dtype == torch.float64 else inputs.float()
-    channels = wide.shape[-1]
-    mean, variance = torch.zeros(channels).to(wide), torch.zeros(channels).to(wide)
-    gamma, beta = (torch.as_tensor(variable.value).to(wide.dtype) for variable in (layer.gamma, layer.beta))
+    channels = inputs.shape[-1]
+    gamma, beta = (torch.as_tensor(variable.value) for variable in (layer.gamma, layer.beta))
+    mean, variance = torch.zeros(channels).to(gamma), torch.zeros(channels).to(gamma)
     # With momentum 1 torch writes this batch's own statistics, of which Keras has the biased variance.
-    outputs = functional.batch_norm(wide.movedim(-1, 1), mean, variance, gamma, beta, True, 1.0, layer.epsilon).movedim(1, -1)
-    count = wide.numel() // channels
+    outputs = functional.batch_norm(inputs.movedim(-1, 1), mean, variance, gamma, beta, True, 1.0, layer.epsilon).movedim(1, -1)
+    count = inputs.numel() // channels
     with torch.no_grad():
         for moving, now in ((layer.moving_mean, mean), (layer.moving_variance, variance * ((count - 1) / count))):
             moving.assign(moving.value * layer.momentum + now * (1.0 - layer.momentum))
-    return outputs.to(inputs.dtype)
+    return outputs

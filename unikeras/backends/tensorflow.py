@@ -12,6 +12,7 @@ from keras.src.backend.tensorflow import nn as keras_nn
 
 from unikeras.backends._keras import KerasModel
 from unikeras.backends._tensorflow import TensorFlowSteps
+from unikeras.backends._tensorflow_norm import fuse_norms
 
 
 class Backend(KerasModel, TensorFlowSteps):
@@ -22,6 +23,7 @@ class Backend(KerasModel, TensorFlowSteps):
     def build_model(self) -> None:
         keep_float64()
         take_channels_first()
+        fuse_norms()
         super().build_model()
 
     def forward(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:

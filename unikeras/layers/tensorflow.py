@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from unikeras.layers import tensorflow_norm
+
+EPSILON = 1e-3  # of Keras' normalizations
 _dtypes = (tf.float32, tf.float32)
 
 
@@ -88,13 +91,21 @@ class BatchNorm(Layer):
         self.moving_variance = self.variable((channels,), trainable=False)
 
     def __call__(self, inputs: tf.Tensor, training: bool) -> tf.Tensor:
-        inputs = tf.cast(inputs, self.variable_dtype)
-        mean, variance = self.moving_mean, self.moving_variance
-        if training:
-            mean, variance = tf.nn.moments(inputs, [0, 1, 2])
-            self.moving_mean.assign_sub((self.moving_mean - mean) * (1 - self.momentum))
-            self.moving_variance.assign_sub((self.moving_variance - variance) * (1 - self.momentum))
-        return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
+        if not training:
+            return self.normalize(inputs, self.moving_mean, self.moving_variance)
+        if tensorflow_norm.has_kernel(inputs, EPSILON):
+            outputs, mean, variance = tensorflow_norm.normalize(inputs, self.gamma, self.beta, EPSILON)
+        else:
+            mean, variance = tf.nn.moments(tf.cast(inputs, self.variable_dtype), [0, 1, 2])
+            outputs = self.normalize(inputs, mean, variance)
+        self.moving_mean.assign_sub((self.moving_mean - mean) * (1 - self.momentum))
+        self.moving_variance.assign_sub((self.moving_variance - variance) * (1 - self.momentum))
+        return outputs
+
+    def normalize(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        """By these statistics, in the type of the variables."""
+        wide = tf.cast(inputs, self.variable_dtype)
+        return self.cast(tf.nn.batch_normalization(wide, mean, variance, self.beta, self.gamma, EPSILON))
 
 
 class LayerNorm(Layer):
@@ -108,7 +119,7 @@ class LayerNorm(Layer):
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         inputs = tf.cast(inputs, self.variable_dtype)
         mean, variance = tf.nn.moments(inputs, [-1], keepdims=True)
-        return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, 1e-3))
+        return self.cast(tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, EPSILON))
 
 
 class Dropout(Layer):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import functools
 import random
 from collections.abc import Callable
 from types import ModuleType
@@ -105,9 +104,16 @@ class TensorFlowSteps(base.Backend):
         """The graph that takes a step on a batch of this size."""
         if size not in self._steps:
             count = self._parts.count(size)
-            in_parts = functools.partial(self._train_graph, parts=count)
-            self._steps[size] = self._train if count == 1 else tf.function(in_parts, input_signature=self._signature(size))
+            self._steps[size] = self._train if count == 1 else self._train_in_parts(size, count)
         return self._steps[size]
+
+    def _train_in_parts(self, size: int, count: int) -> Callable[..., Any]:
+        def step(inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+            loss, logits, gradients = differentiate_in_parts(self.differentiate, count, inputs, labels)
+            return self._update(loss, logits, gradients, labels, learning_rate)
+
+        graph: Callable[..., Any] = tf.function(step, input_signature=self._signature(size))
+        return graph
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         self._evaluate(inputs, labels)
@@ -169,11 +175,13 @@ class TensorFlowSteps(base.Backend):
         }
         return {**slots, "iterations": self.optimizer.iterations}
 
-    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor, parts: int = 1) -> tf.Tensor:
-        if parts == 1:
-            loss, logits, gradients = self.differentiate(inputs, labels)
-        else:
-            loss, logits, gradients = differentiate_in_parts(self.differentiate, parts, inputs, labels)
+    def _train_graph(self, inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+        loss, logits, gradients = self.differentiate(inputs, labels)
+        return self._update(loss, logits, gradients, labels, learning_rate)
+
+    def _update(
+        self, loss: tf.Tensor, logits: tf.Tensor, gradients: list[tf.Tensor], labels: tf.Tensor, learning_rate: tf.Tensor
+    ) -> tf.Tensor:
         self._apply_graph(gradients, learning_rate)
         self._add(loss, logits, labels)
         return loss

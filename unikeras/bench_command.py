@@ -23,7 +23,7 @@ from unikeras.run import LOG
 from unikeras.settings import Settings
 
 TURN_SECONDS = 0.5
-WARM_UP_SECONDS = 6.0  # at most; unikeras on TensorFlow compiles after five
+WARM_UP_SECONDS = 2.0  # at most
 MOST_STEPS = 500  # of a turn
 BUSY_LOAD = 0.3  # processes that want to run, per core, before anything has started
 

@@ -99,8 +99,25 @@ def test_the_same_training_in_parts_ends_with_the_same_bits(backend: str) -> Non
 
 def test_only_what_does_not_fit_the_cache_is_taken_in_parts(backend: str) -> None:
     made = make(backend)
-    assert [made._parts.count(size) for size in (1, 32, 64, 128, 256, 512)] == [1, 1, 1, 4, 8, 16]
+    assert [made._parts.count(size) for size in (1, 32, 64, 128, 256, 512, 2048)] == [1, 1, 1, 4, 8, 16, 16]
     assert make(backend, "mlp")._parts.count(512) == 1
+
+
+def test_a_part_has_four_samples_at_least(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fewer fill the cache, as large images do, parts would gain nothing."""
+    from unikeras.backends import _tensorflow_parts
+
+    monkeypatch.setattr(_tensorflow_parts, "PART_BYTES", 2**20)
+    assert [make(backend)._parts.count(size) for size in (16, 64)] == [1, 16]
+
+
+@pytest.mark.parametrize(("megabytes", "counts"), [(4, [4, 8, 16]), (8, [1, 1, 16])])
+def test_the_gradients_of_the_parts_take_less_memory_than_the_activations(
+    backend: str, megabytes: int, counts: list[int]
+) -> None:
+    parts = make(backend)._parts
+    parts._bytes = (parts._measure()[0], megabytes * 10**6)
+    assert [parts.count(size) for size in (128, 256, 1024)] == counts
 
 
 def test_deciding_leaves_the_weights_and_the_metrics_alone(backend: str) -> None:

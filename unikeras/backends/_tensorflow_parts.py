@@ -21,8 +21,8 @@ from unikeras.weights import Weights
 # Of a part, at most: the outputs of all operations of the forward pass, of which a good half is fused away.
 # `benchmarks/fast_paths.py` measures what it is worth. Two parts gain nothing yet.
 PART_BYTES = 18 * 2**20
-LEAST_PARTS = 3
-HALF = 4  # samples of the made-up halves
+LEAST_PARTS, MOST_PARTS = 3, 16  # each takes its time to be traced
+LEAST_SAMPLES = 4  # of a part, and of the made-up ones
 # Largest ‖a − b‖ ÷ ‖a‖ of loss and gradients: a rounding can put a rectifier on its other side; what couples samples does more.
 TOLERANCES = {"float64": 1e-9, "float32": 0.02, "mixed_bfloat16": 0.2}
 
@@ -49,22 +49,26 @@ class Parts:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._sample_bytes: int | None = None
+        self._bytes: tuple[int, int] | None = None  # of a sample's activations, and of the gradients of a part
         self._separable: bool | None = None
 
     def count(self, batch_size: int) -> int:
         """Of a batch."""
         if tf.config.list_physical_devices("GPU"):
             return 1
-        if self._sample_bytes is None:
-            graph = self._forward_graph()
-            self._sample_bytes = sample_bytes(graph) if is_pure(graph) else 0
-        wanted = min(-(-self._sample_bytes * batch_size // PART_BYTES), batch_size // HALF)
-        if wanted < LEAST_PARTS:
-            return 1
-        if self._separable is None:
+        if self._bytes is None:
+            self._bytes = self._measure()
+        activations, gradients = self._bytes[0] * batch_size, self._bytes[1]
+        count = min(-(-activations // PART_BYTES), MOST_PARTS)
+        # Larger samples find no room in a cache, and the gradients of all parts are kept until they are averaged.
+        is_worth_it = count >= LEAST_PARTS and batch_size >= LEAST_SAMPLES * count and 4 * count * gradients <= activations
+        if is_worth_it and self._separable is None:
             self._separable = self._try()
-        return wanted if self._separable else 1
+        return count if is_worth_it and self._separable else 1
+
+    def _measure(self) -> tuple[int, int]:
+        graph = self._forward_graph()
+        return sample_bytes(graph) if is_pure(graph) else 0, sum(value.nbytes for value in self.model.weights().values())
 
     def _try(self) -> bool:
         try:
@@ -112,8 +116,8 @@ def is_separable(model: Model) -> bool:
     rng = np.random.default_rng(0)
     try:
         model.load_weights({name: _made_up(rng, value) for name, value in weights.items()})
-        inputs = _made_up_inputs(rng, (2 * HALF, *model.spec.input_shape), np.dtype(model.spec.input_dtype))
-        labels = tf.constant(rng.integers(0, model.spec.num_classes, 2 * HALF))
+        inputs = _made_up_inputs(rng, (2 * LEAST_SAMPLES, *model.spec.input_shape), np.dtype(model.spec.input_dtype))
+        labels = tf.constant(rng.integers(0, model.spec.num_classes, 2 * LEAST_SAMPLES))
         whole = model.differentiate(inputs, labels)
         halves = differentiate_in_parts(model.differentiate, 2, inputs, labels)
     finally:

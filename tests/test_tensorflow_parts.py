@@ -97,9 +97,9 @@ def test_the_same_training_in_parts_ends_with_the_same_bits(backend: str) -> Non
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_only_what_does_not_fit_the_cache_is_taken_in_parts(backend: str) -> None:
+def test_what_fits_the_cache_is_taken_whole_and_so_is_what_no_part_of_fits(backend: str) -> None:
     made = make(backend)
-    assert [made._parts.count(size) for size in (1, 32, 64, 128, 256, 512, 2048)] == [1, 1, 1, 4, 8, 16, 16]
+    assert [made._parts.count(size) for size in (1, 32, 64, 128, 256, 512, 2048, 4096)] == [1, 1, 1, 4, 8, 16, 16, 1]
     assert make(backend, "mlp")._parts.count(512) == 1
 
 

@@ -22,6 +22,7 @@ from unikeras.weights import Weights
 # `benchmarks/fast_paths.py` measures what it is worth. Two parts gain nothing yet.
 PART_BYTES = 18 * 2**20
 LEAST_PARTS, MOST_PARTS = 3, 16  # each takes its time to be traced
+LARGEST = 4 * PART_BYTES  # of a part, where there are as many as may be: what is larger finds no room in a cache
 LEAST_SAMPLES = 4  # of a part, and of the made-up ones
 # Largest ‖a − b‖ ÷ ‖a‖ of loss and gradients: a rounding can put a rectifier on its other side; what couples samples does more.
 TOLERANCES = {"float64": 1e-9, "float32": 0.02, "mixed_bfloat16": 0.2}
@@ -60,8 +61,9 @@ class Parts:
             self._bytes = self._measure()
         activations, gradients = self._bytes[0] * batch_size, self._bytes[1]
         count = min(-(-activations // PART_BYTES), MOST_PARTS)
-        # Larger samples find no room in a cache, and the gradients of all parts are kept until they are averaged.
-        is_worth_it = count >= LEAST_PARTS and batch_size >= LEAST_SAMPLES * count and 4 * count * gradients <= activations
+        is_between = count >= LEAST_PARTS and activations <= count * LARGEST and batch_size >= LEAST_SAMPLES * count
+        # The gradients of all parts are kept until they are averaged.
+        is_worth_it = is_between and 4 * count * gradients <= activations
         if is_worth_it and self._separable is None:
             self._separable = self._try()
         return count if is_worth_it and self._separable else 1

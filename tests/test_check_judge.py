@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from unikeras.checking.comparing import compare, rms
+from unikeras.checking.evidence import Evidence
 from unikeras.checking.figures import ROUNDOFF, SUSPICIOUS, UNITS, Figure
 from unikeras.checking.judge import CAP, FACTOR, judge, judge_trajectory, leaves, make_envelope, most_jumps
 from unikeras.checking.result import divergence, layer_of, stage_rows
+from unikeras.settings import Settings
 
 U = ROUNDOFF["float32"]
 ONES = np.ones((2, 3))
@@ -111,6 +116,19 @@ def test_rounding_may_change_a_decision_now_and_then_but_only_in_gradients() -> 
 def test_a_decision_is_changed_by_chance_at_fewer_of_many_steps_and_never_at_most_of_a_few() -> None:
     """P(more than k of n steps) < 1e-4 at one in ten: by the binomial distribution."""
     assert [most_jumps(count) for count in (1, 2, 4, 6, 20, 100, 1000)] == [1, 1, 2, 3, 8, 23, 137]
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, [0, 0, 0]), (2, [0, 1, 1]), (3, [0, 1, 2]), (20, [0, 1, 2])])
+def test_each_comparison_of_gradients_has_a_batch_of_its_own(steps: int, expected: list[int]) -> None:
+    """Or a decision that rounding changes in one batch would count twice; a check of one or two steps has too few."""
+
+    class Hundred(Evidence):
+        def data(self) -> Any:
+            return SimpleNamespace(train=SimpleNamespace(y=np.zeros(100)))
+
+    evidence = Hundred(Path(), Settings(), {}, Path(), steps, ("adam",))
+    cases = ("batch of 32", "batch of 4", "adam, decay and clipping, label smoothing")
+    assert [evidence.gradient_step(case) for case in cases] == expected
 
 
 def test_no_number_is_suspicious_and_a_mistake() -> None:

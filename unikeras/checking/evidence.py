@@ -109,7 +109,8 @@ class Evidence:
         sizes = [len(batch) for batch in self.batches()[:GRADIENT_BATCHES]]
         if case.endswith(SMOOTHED):
             return len(sizes) - 1
-        return next((step for step, size in enumerate(sizes[:-1]) if case == f"batch of {size}"), 0)
+        plain = sizes[: GRADIENT_BATCHES - 1]
+        return next((step for step, size in enumerate(plain) if case == f"batch of {size}"), 0)
 
     def rates(self) -> list[float]:
         """Learning rate of each teacher-forced step: it drops to a tenth in the middle."""

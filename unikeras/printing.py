@@ -23,13 +23,13 @@ def print_json(content: Any) -> None:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Rows of equal keys, which become the titles."""
+    """Rows of equal keys, which become the titles. The first column has names, to be copied: the others are wrapped first."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in rows[0]:
-        table.add_column(title.replace("_", " "), justify="right" if type(rows[0][title]) is int else "left")
+    for index, (title, value) in enumerate(rows[0].items()):
+        table.add_column(title.replace("_", " "), justify="right" if type(value) is int else "left", no_wrap=index == 0)
     for row in rows:
         table.add_row(*(Text(_fact(value)) for value in row.values()))
     console().print(table)

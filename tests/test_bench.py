@@ -59,6 +59,7 @@ def test_mixed_precision_races_against_the_same_backend_in_float32(tmp_path: Pat
     ("options", "message"),
     [
         ({"against": "kerasfit"}, "--against can't be 'kerasfit'"),
+        ({"against": "float32", "dtype": "float64"}, "--dtype is float64"),
         ({"batch_sizes": "64,0"}, "--batch-size can't be '64,0'"),
         ({"against": "float32"}, "--dtype is float32"),
         ({"batch_sizes": "large"}, "--batch-size can't be 'large'"),
@@ -66,7 +67,7 @@ def test_mixed_precision_races_against_the_same_backend_in_float32(tmp_path: Pat
 )
 def test_wrong_values_are_named(options: dict[str, str], message: str) -> None:
     with pytest.raises(UnikerasError, match=message):
-        make_request(Settings(), **options)
+        make_request(Settings(dtype=options.pop("dtype", "float32")), **options)
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:

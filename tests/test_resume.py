@@ -307,7 +307,7 @@ def test_randomness_that_can_not_be_kept_is_named(trainings_on: TrainingsOn, tmp
 
 
 def test_runs_are_listed_with_their_states(interrupted: dict[str, Path], unbroken: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "runs"
+    folder = tmp_path / ("a-folder-whose-path-is-longer-than-a-line-" * 2) / "runs"
     shutil.copytree(unbroken, folder / "finished")
     shutil.copytree(interrupted["native-torch"], folder / "group" / "resumable")
     shutil.copytree(interrupted["native-torch"], folder / "crashed")
@@ -321,7 +321,9 @@ def test_runs_are_listed_with_their_states(interrupted: dict[str, Path], unbroke
     }
     assert (rows["resumable"]["checkpoint"], rows["resumable"]["step"], rows["resumable"]["epochs"]) == (12, 10, 4)
     assert rows["crashed"]["checkpoint"] is None
-    words = unikeras("runs", folder).out
+    words = unikeras("runs", folder, COLUMNS="80").out
     assert all(word in words for word in ("finished", "resumable", "crashed", "2/4", "step 12", "none"))
+    first_column = "".join(line.split(" ")[0] for line in words.splitlines())
+    assert str(folder / "group" / "resumable") in first_column, "a long path is folded, not cut"
     (tmp_path / "empty").mkdir()
     assert "no runs in" in unikeras("runs", tmp_path / "empty").out

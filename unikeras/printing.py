@@ -23,16 +23,21 @@ def print_json(content: Any) -> None:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Rows of equal keys, which become the titles. The first column has names, to be copied: the others are wrapped first."""
+    """Rows of equal keys, which become the titles. Sentences and long paths go on in the next line, names and figures not."""
     from rich.table import Table
     from rich.text import Text
 
+    output = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, (title, value) in enumerate(rows[0].items()):
-        table.add_column(title.replace("_", " "), justify="right" if type(value) is int else "left", no_wrap=index == 0)
+    for title, value in rows[0].items():
+        # A name or a figure stays whole, to be copied; what takes more than half of a line can't.
+        whole = max(len(_fact(row[title])) for row in rows) <= output.width // 2
+        table.add_column(
+            title.replace("_", " "), justify="right" if type(value) is int else "left", no_wrap=whole, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(Text(_fact(value)) for value in row.values()))
-    console().print(table)
+    output.print(table)
 
 
 def print_facts(facts: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from unikeras import weights
 from unikeras.backends import base
+from unikeras.backends._tensorflow_graph import Graph
 from unikeras.backends._tensorflow_optimizers import make_optimizer
 from unikeras.backends._tensorflow_parts import Differentiated, Parts, differentiate_in_parts
 from unikeras.weights import Weights
@@ -59,13 +60,13 @@ class TensorFlowSteps(base.Backend):
         self.trained = [self.tensor(name) for name in self.trainable_names()]
         self.optimizer = make_optimizer(spec.optimizer, self.trained)
         inputs, labels, rate = self._signature(None)
-        self._train = tf.function(self._train_graph, input_signature=[inputs, labels, rate])
+        self._train = Graph(self._train_graph, [inputs, labels, rate])
         self._parts = Parts(self)
-        self._steps: dict[int, Callable[..., Any]] = {}  # by the batch's size
-        self._gradients = tf.function(self.differentiate, input_signature=[inputs, labels])
+        self._steps: dict[int, Graph] = {}  # by the batch's size
+        self._gradients = Graph(self.differentiate, [inputs, labels])
         self._apply = tf.function(self._apply_graph)
-        self._evaluate = tf.function(self._evaluate_graph, input_signature=[inputs, labels])
-        self._predict = tf.function(self.logits, input_signature=[inputs])
+        self._evaluate = Graph(self._evaluate_graph, [inputs, labels])
+        self._predict = Graph(self.logits, [inputs])
 
     def _signature(self, size: int | None) -> list[tf.TensorSpec]:
         """Of a step: inputs, labels and learning rate."""
@@ -100,20 +101,19 @@ class TensorFlowSteps(base.Backend):
         loss: SupportsFloat = self._step_for(len(labels))(inputs, labels, learning_rate)
         return loss
 
-    def _step_for(self, size: int) -> Callable[..., Any]:
+    def _step_for(self, size: int) -> Graph:
         """The graph that takes a step on a batch of this size."""
         if size not in self._steps:
             count = self._parts.count(size)
             self._steps[size] = self._train if count == 1 else self._train_in_parts(size, count)
         return self._steps[size]
 
-    def _train_in_parts(self, size: int, count: int) -> Callable[..., Any]:
+    def _train_in_parts(self, size: int, count: int) -> Graph:
         def step(inputs: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
             loss, logits, gradients = differentiate_in_parts(self.differentiate, count, inputs, labels)
             return self._update(loss, logits, gradients, labels, learning_rate)
 
-        graph: Callable[..., Any] = tf.function(step, input_signature=self._signature(size))
-        return graph
+        return Graph(step, self._signature(size))
 
     def evaluate_step(self, inputs: np.ndarray, labels: np.ndarray) -> None:
         self._evaluate(inputs, labels)
@@ -157,7 +157,7 @@ class TensorFlowSteps(base.Backend):
         base.load_python_random_state(state)
 
     def unsaved_randomness(self) -> list[str]:
-        graph = self._train.get_concrete_function().graph.as_graph_def()
+        graph = self._train.concrete.graph.as_graph_def()
         nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
         return sorted({node.op for node in nodes if node.op in UNREADABLE})
 

@@ -123,7 +123,7 @@ def _run(*command: str) -> dict[str, Any]:
 
 
 def _words(row: Row) -> str:
-    line = f"{row['threads']} threads, {row['backend']}:"
+    line = f"{_threads(row)}, {row['backend']}:"
     if "a_ms" in row:
         line += f" step = {row['a_ms']:.2f} ms + {row['b_ms']:.3f} ms · batch;"
     for name, unit in (("images_per_second", "images/s"), ("peak_memory_mb", "MB")):
@@ -135,20 +135,29 @@ def _words(row: Row) -> str:
 def _draw(rows: list[Row], axis: str, path: Path) -> None:
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout={"template": "plotly_white", "width": 900, "height": 520})
+    margin = {"l": 80, "r": 20, "t": 20, "b": 60}
+    figure = go.Figure(layout={"template": "plotly_white", "width": 900, "height": 480, "margin": margin})
     colors = ("#1f6fc0", "#c24a00", "#11693a", "#8a2fc4")
     names = list(dict.fromkeys(row["backend"] for row in rows))
     for row in rows:
         values, color = list(row["images_per_second"]), colors[names.index(row["backend"]) % len(colors)]
-        measured, label = list(row["images_per_second"].values()), f"{row['backend']}, {row['threads']} threads"
+        measured, label = list(row["images_per_second"].values()), f"{row['backend']}, {_threads(row)}"
+        symbol = "circle" if row["threads"] > 1 else "circle-open"
         line = {"color": color, "dash": "solid" if row["threads"] > 1 else "dot"}
         has_fit = "a_ms" in row
         drawn = [1e3 * value / (row["a_ms"] + row["b_ms"] * value) for value in values] if has_fit else measured
         figure.add_scatter(x=values, y=drawn, mode="lines", line=line, name=label)
-        figure.add_scatter(x=values, y=measured, mode="markers", marker={"color": color, "size": 9}, showlegend=False)
+        figure.add_scatter(
+            x=values, y=measured, mode="markers", marker={"color": color, "size": 9, "symbol": symbol}, showlegend=False
+        )
     figure.update_xaxes(type="log", title=axis, tickvals=list(rows[0]["images_per_second"]))
-    figure.update_yaxes(type="log", title="images/s" + ("; lines: batch ÷ (a + b · batch)" if "a_ms" in rows[0] else ""))
-    figure.write_html(path, include_plotlyjs=True)
+    figure.update_yaxes(type="log", tickvals=[digit * 10**power for power in range(6) for digit in (1, 2, 5)], tickformat=",d")
+    figure.update_yaxes(title="images/s" + ("; lines: batch ÷ (a + b · batch)" if "a_ms" in rows[0] else ""))
+    figure.write_html(path, include_plotlyjs=True, config={"displayModeBar": False})
+
+
+def _threads(row: Row) -> str:
+    return "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
 
 
 def _parse() -> argparse.Namespace:

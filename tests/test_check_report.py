@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from pages import CHROMIUM, HOSTILE, Page
 
+from unikeras.check_accuracy import compare
 from unikeras.checking.figures import ROUNDOFF, Figure
 from unikeras.checking.judge import judge, judge_trajectory, make_envelope
 from unikeras.checking.result import CheckResult, divergence, figure_row, stage_rows, trajectory_row
@@ -160,10 +161,18 @@ def test_what_was_not_reached_or_not_run_leaves_gaps_but_no_error() -> None:
     assert len(render(result | {"trajectory": []})) < 1e6, "without a chart, plotly.js is not needed"
 
 
-def test_accuracy_is_shown_when_there_is_one() -> None:
-    page = Page(render(make_result(accuracy={"seeds": 5, "means": {"torch": 0.987}})))
+def test_accuracies_stand_in_a_table_with_the_test_that_judges_them() -> None:
+    accuracies = {"tensorflow": [0.95, 0.97], "torch": [0.90, 0.92], "native-torch": [0.96, 0.96]}
+    accuracy = {"seeds": [0, 1], "epochs": 10, "margin": 0.02, "accuracies": accuracies, "comparisons": compare(accuracies)}
+    page = Page(render(make_result(accuracy=accuracy)))
     assert "accuracy" in page.ids
-    assert "0.987" in page.text
+    assert "Test accuracy after 10 epochs of training from each of 2 seeds" in page.text
+    assert "torch90.00%92.00%91.00%-5.00✗ -8.16 to -1.84" in page.text
+
+
+def test_the_accuracy_of_a_backend_that_is_alone_is_compared_with_nothing() -> None:
+    accuracy = {"seeds": [0], "epochs": 10, "margin": 0.02, "accuracies": {"torch": [0.9]}, "comparisons": []}
+    assert "torch90.00%90.00%nothing to compare" in Page(render(make_result(accuracy=accuracy))).text
 
 
 def hostile_result() -> dict[str, Any]:

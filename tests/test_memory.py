@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import python
 
@@ -38,3 +39,29 @@ def test_pages_of_a_mapped_file_do_not_count(tmp_path: Path) -> None:
     file.write_bytes(bytes(SIZE * 10**6))
     work = f"array = np.memmap({str(file)!r}, np.uint8, 'r'); assert array.sum() == 0"
     assert grown(work) < 0.1 * SIZE
+
+
+@pytest.mark.each_backend
+def test_steps_leave_nothing_behind_whatever_their_learning_rate(backend: str) -> None:
+    """TensorFlow keeps a tensor for each number of Python's that it is given, 0.7 kB of memory."""
+    from unikeras import factory
+    from unikeras.settings import Settings
+
+    inputs = {"shape": [4], "dtype": "float32", "class_names": ["a", "b"], "scale": 1.0, "offset": 0.0}
+    made = factory.make_backend(Settings(model="mlp", threads=1), backend, inputs)
+    samples, labels = np.ones((2, 4), np.float32), np.zeros(2, np.int64)
+
+    def take_steps(count: int) -> None:
+        for step in range(count):
+            made.train_step(samples, labels, 1e-3 / (1 + step))
+        made.read_metrics()
+
+    take_steps(1000)
+    before = resident_bytes()
+    take_steps(5000)
+    assert resident_bytes() - before < 1e6
+
+
+def resident_bytes() -> int:
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024

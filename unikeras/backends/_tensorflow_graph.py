@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -28,4 +29,5 @@ class Graph:
 
     def __call__(self, *arrays: Any) -> Any:
         pairs = zip(arrays, self._signature, strict=True)
-        return self.concrete(*(tf.convert_to_tensor(array, spec.dtype) for array, spec in pairs))
+        # As arrays, because TensorFlow keeps a tensor for each number of Python's that it has ever been given.
+        return self.concrete(*(tf.constant(np.asarray(array, spec.dtype.as_numpy_dtype)) for array, spec in pairs))

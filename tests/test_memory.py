@@ -48,7 +48,7 @@ def test_steps_leave_nothing_behind_whatever_their_learning_rate(backend: str) -
     from unikeras.settings import Settings
 
     inputs = {"shape": [4], "dtype": "float32", "class_names": ["a", "b"], "scale": 1.0, "offset": 0.0}
-    made = factory.make_backend(Settings(model="mlp", threads=1), backend, inputs)
+    made = factory.make_backend(Settings(model="mlp"), backend, inputs)
     samples, labels = np.ones((2, 4), np.float32), np.zeros(2, np.int64)
 
     def take_steps(count: int) -> None:

@@ -29,12 +29,11 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
     output = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
+    widths = {title: max(len(_fact(row[title])) for row in rows) for title in rows[0]}
     for title, value in rows[0].items():
-        # A name or a figure stays whole, to be copied; what takes more than half of a line can't.
-        whole = max(len(_fact(row[title])) for row in rows) <= output.width // 2
-        table.add_column(
-            title.replace("_", " "), justify="right" if type(value) is int else "left", no_wrap=whole, overflow="fold"
-        )
+        whole = widths[title] < max(widths.values())  # only the widest column, of paths or sentences, gives way
+        justify: Any = "right" if type(value) is int else "left"
+        table.add_column(title.replace("_", " "), justify=justify, no_wrap=whole, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_fact(value)) for value in row.values()))
     output.print(table)

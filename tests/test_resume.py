@@ -325,5 +325,9 @@ def test_runs_are_listed_with_their_states(interrupted: dict[str, Path], unbroke
     assert all(word in words for word in ("finished", "resumable", "crashed", "2/4", "step 12", "none"))
     first_column = "".join(line.split(" ")[0] for line in words.splitlines())
     assert str(folder / "group" / "resumable") in first_column, "a long path is folded, not cut"
+    usual = tmp_path / "runs" / "2026-11-29_220632-cnn-digits-torch"  # a little shorter than half a line
+    shutil.copytree(interrupted["native-torch"], usual)
+    listed = unikeras("runs", "runs", COLUMNS="80", cwd=tmp_path).out
+    assert all(word in listed for word in ("resumable", "native-torch", "2/4", "step 12", "ago"))
     (tmp_path / "empty").mkdir()
     assert "no runs in" in unikeras("runs", tmp_path / "empty").out

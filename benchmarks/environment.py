@@ -1,6 +1,6 @@
 """What the environment variables that `unikeras.launcher` sets for workers are worth: a training step with them ÷ without.
 
-    python benchmarks/environment.py [--groups allocator,oneDNN] [--models cnn,resnet8] [--batch-sizes 64,256] [--rounds 3]
+    python benchmarks/environment.py [--groups allocator,oneDNN,primitives] [--models cnn] [--batch-sizes 64,256] [--rounds 3]
 
 Run it alone on a machine. The variables are read when a process starts, so every sample is a process; with and without take turns
 (A B B A). Printed are milliseconds a step with the variables, the median of the rounds' ratios with their range, and as the noise
@@ -24,14 +24,14 @@ SAMPLES, WARM_UP = 3000, 5  # images and steps in a process
 def main() -> None:
     """Prints a line for each group, native backend, model and batch size."""
     from unikeras.backends import BACKENDS
-    from unikeras.launcher import ALLOCATOR, ONEDNN, child_environment
+    from unikeras.launcher import ALLOCATOR, ONEDNN, PRIMITIVES, child_environment
 
     options = _parse()
     if options.measure:
         print(measure(options.measure, options.models, int(options.batch_sizes)))
         return
     groups = [("allocator", ALLOCATOR, "native-torch"), ("allocator", ALLOCATOR, "native-tensorflow")]
-    groups += [("oneDNN", ONEDNN, "native-tensorflow")]
+    groups += [("oneDNN", ONEDNN, "native-tensorflow"), ("primitives", PRIMITIVES, "native-tensorflow")]
     groups = [group for group in groups if group[0] in options.groups.split(",")]
     for group, model, size in itertools.product(groups, options.models.split(","), options.batch_sizes.split(",")):
         title, variables, backend = group
@@ -50,7 +50,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", default="allocator,oneDNN")
+    parser.add_argument("--groups", default="allocator,oneDNN,primitives")
     parser.add_argument("--models", default="cnn,resnet8")
     parser.add_argument("--batch-sizes", default="64,256")
     parser.add_argument("--rounds", type=int, default=3)

@@ -37,7 +37,10 @@ ALLOCATOR = {
 # AVX2 they are faster, too (`benchmarks/environment.py`).
 ONEDNN = {"TF_ENABLE_ONEDNN_OPTS": "1"} if platform.machine() in ("x86_64", "AMD64") else {}
 
-TUNING = ALLOCATOR | ONEDNN  # a value that the user has set is left alone
+# TensorFlow makes the descriptions of many of these kernels anew at each call, to save their memory, unless told to keep them.
+PRIMITIVES = {"TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE": "0"}
+
+TUNING = ALLOCATOR | ONEDNN | PRIMITIVES  # a value that the user has set is left alone
 
 
 def child_environment(backend: BackendInfo | None, threads: int | None, parent: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -23,10 +23,10 @@ OPTIONS: dict[str, Any] = {"model": "mlp", "dataset": "random:8x8x1:3:64", "batc
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def command(folder: Path, **changes: Any) -> list[str]:
+def command(folder: Path, backend: str = "native-torch", **changes: Any) -> list[str]:
     options = {**OPTIONS, **changes}
     words = [str(part) for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
-    return ["train", "--backend", "native-torch", *words, "--output", str(folder)]
+    return ["train", "--backend", backend, *words, "--output", str(folder)]
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +141,15 @@ def test_a_dead_worker_is_reported_with_where_it_was(tmp_path: Path) -> None:
     assert "SIGKILL" in answer.err
     assert "It was last seen in epoch" in answer.err
     assert f"`unikeras resume {tmp_path / 'run'}` goes on from the last checkpoint." in answer.err
+
+
+def test_a_killed_worker_leaves_no_temporary_files(backend: str, tmp_path: Path) -> None:
+    """TensorFlow writes some for each graph, and removes them at the end that a killed process doesn't have."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    answer = unikeras(*command(tmp_path / "run", backend), UNIKERAS_FAULTS="kill:step:5", TMPDIR=str(temporary))
+    assert "SIGKILL" in answer.err
+    assert not list(temporary.iterdir())
 
 
 @linux

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,16 @@ def _say(process: subprocess.Popen[str], line: str) -> None:
 
 @contextlib.contextmanager
 def _worker(environment: Mapping[str, str], log: Path, lock: int | None) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A worker with a folder of its own for temporary files, which frameworks leave behind where they are killed."""
+    with (
+        tempfile.TemporaryDirectory(prefix="unikeras-", ignore_cleanup_errors=True) as temporary,
+        _process({**environment, "TMPDIR": temporary}, log, lock) as started,
+    ):
+        yield started
+
+
+@contextlib.contextmanager
+def _process(environment: Mapping[str, str], log: Path, lock: int | None) -> Iterator[tuple[subprocess.Popen[str], int]]:
     read_fd, write_fd = os.pipe()
     passed = [write_fd] if lock is None else [write_fd, lock]
     command = [sys.executable, "-P", "-m", "unikeras.worker", *map(str, passed)]

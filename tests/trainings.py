@@ -40,7 +40,11 @@ class Trainings:
     def __init__(self, backend: str, log: Path) -> None:
         self.backend, self.log = backend, log
         command = [sys.executable, "-P", str(TESTS / "probes" / "training_server.py"), backend]
-        environment = {**child_environment(BACKENDS[backend], 1), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+        environment = {
+            **child_environment(BACKENDS[backend], 1),
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "TMPDIR": str(log.parent),  # for what TensorFlow leaves behind when it is killed
+        }
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, env=environment, text=True

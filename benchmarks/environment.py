@@ -1,6 +1,7 @@
 """What the environment variables that `unikeras.launcher` sets for workers are worth: a training step with them ÷ without.
 
-    python benchmarks/environment.py [--groups allocator,oneDNN,primitives] [--models cnn] [--batch-sizes 64,256] [--rounds 3]
+    python benchmarks/environment.py [--groups allocator,oneDNN,primitives] [--models cnn,resnet8] [--batch-sizes 64,256]
+                                     [--rounds 3]
 
 Run it alone on a machine. The variables are read when a process starts, so every sample is a process; with and without take turns
 (A B B A). Printed are milliseconds a step with the variables, the median of the rounds' ratios with their range, and as the noise

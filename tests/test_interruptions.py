@@ -144,7 +144,7 @@ def test_a_dead_worker_is_reported_with_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_leaves_no_temporary_files(backend: str, tmp_path: Path) -> None:
-    """TensorFlow writes some for each graph, and removes them at the end that a killed process doesn't have."""
+    """TensorFlow removes its own in exit functions, which a killed process doesn't run."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     answer = unikeras(*command(tmp_path / "run", backend), UNIKERAS_FAULTS="kill:step:5", TMPDIR=str(temporary))

@@ -73,7 +73,7 @@ def test_the_run_folder_is_complete(backend: str, digits_runs: Runs) -> None:
 
 
 def test_a_training_leaves_no_temporary_file(digits_runs: Runs, temporary_files: Path) -> None:
-    """TensorFlow writes the source of its graphs into files that only its exit functions remove."""
+    """TensorFlow writes the source of its graphs into files; the worker's folder for them goes with it."""
     assert digits_runs
     assert [path for path in temporary_files.rglob("*") if path.is_file()] == []
 

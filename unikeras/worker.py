@@ -104,8 +104,8 @@ def _show_life(emit: Emit) -> None:
 if __name__ == "__main__":
     status = main()
     # Not sys.exit: the thread that waits on standard input would disturb the interpreter's shutdown, and the frameworks'
-    # own clearing up takes up to a second that nobody gains from. Their exit functions are run, for TensorFlow removes in
-    # them the source files that it writes for its graphs, a dozen a training, into the folder for temporary files.
+    # own clearing up takes up to a second that nobody gains from. Their exit functions are run: torch ends in one of them the
+    # processes that compile for it, and a model file may have its own. Temporary files are the launcher's to remove.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

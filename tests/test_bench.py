@@ -89,8 +89,9 @@ def test_only_its_own_workers_get_the_environment_that_unikeras_chooses(monkeypa
 @pytest.mark.parametrize("is_stock", [False, True])
 @pytest.mark.parametrize("name", TUNING)
 def test_what_the_user_has_set_holds_for_all_contestants(name: str, is_stock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, "0")
-    assert Contestant("a name", "keras_fit", "tensorflow", is_stock).environment(1)[name] == "0"
+    theirs = f"not {TUNING[name]}"
+    monkeypatch.setenv(name, theirs)
+    assert Contestant("a name", "keras_fit", "tensorflow", is_stock).environment(1)[name] == theirs
 
 
 def test_the_interval_of_a_ratio_covers_the_rounds_spread() -> None:

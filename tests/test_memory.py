@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import python
+from support import python, unikeras
 
 SIZE = 200  # 10⁶ bytes
 PEAK = """
@@ -60,6 +60,16 @@ def test_steps_leave_nothing_behind_whatever_their_learning_rate(backend: str) -
     before = resident_bytes()
     take_steps(5000)
     assert resident_bytes() - before < 1e6
+
+
+def test_a_hundred_times_as_many_samples_take_hardly_more_memory(tmp_path: Path) -> None:
+    """Two epochs, for the order of a second one can be made while the first one's is still there."""
+    common = ("--backend", "native-torch", "--model", "mlp", "--epochs", 2, "--batch-size", 4096, "--augment", "flip+shift")
+    peaks = []
+    for count in (10_000, 1_000_000):
+        data = ("--dataset", f"random:4x4x1:2:{count}", "--cache-dir", tmp_path / "cache", "--output", tmp_path / str(count))
+        peaks.append(unikeras("train", *common, *data, "--json").json["runs"][0]["peak_memory_mb"])
+    assert peaks[1] - peaks[0] < 30, "MB: 30 bytes a sample; labels, order and decisions as 64-bit numbers would be over 100"
 
 
 def resident_bytes() -> int:

@@ -85,8 +85,7 @@ def predict_test(emit: Emit, folder: str, dataset: str) -> dict[str, Any]:
     finished, data = load_run(folder), Dataset.open(Path(dataset))
     model = _restore(finished, finished.settings.backend, emit)
     parts = []
-    for indices in training.batches(np.arange(len(data.test.y)), training.evaluation_batch_size(finished.settings.batch_size)):
-        part = slice(indices[0], indices[-1] + 1)
+    for part in training.evaluation_slices(len(data.test.y), finished.settings.batch_size):
         parts.append(predictions.of_logits(data.test.y[part], model.predict(np.array(data.test.x[part]))))
     predictions.save(finished, data.data_hash, predictions.joined(parts))
     return {}

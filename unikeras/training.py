@@ -76,9 +76,8 @@ def train(backend: Backend, dataset: Dataset, settings: Settings, recorder: Repo
     while position.epoch <= settings.epochs and not should_stop(position, settings.early_stopping):
         recorder.begin_epoch(position.epoch)
         augment = augmenter(dataset, settings, position.epoch)
-        order = epoch_order(settings.seed, position.epoch, count)
         done = position.step - (position.epoch - 1) * steps_per_epoch
-        for indices in batches(order, settings.batch_size, first=done):
+        for indices in batches(epoch_order(settings.seed, position.epoch, count), settings.batch_size, done):
             rate = position.rate_scale * schedule(position.step)
             position.step += 1
             position.test_loss = None
@@ -115,10 +114,15 @@ def should_stop(position: Position, patience: int | None) -> bool:
 
 def evaluate(backend: Backend, split: Split, batch_size: int) -> Metrics:
     """Loss and accuracy over a split, in its own order."""
-    for indices in batches(np.arange(len(split.y)), evaluation_batch_size(batch_size)):
-        part = slice(indices[0], indices[-1] + 1)
+    for part in evaluation_slices(len(split.y), batch_size):
         backend.evaluate_step(np.array(split.x[part]), np.array(split.y[part]))
     return backend.read_metrics()
+
+
+def evaluation_slices(count: int, batch_size: int) -> Iterator[slice]:
+    """Pieces of a split of `count` samples, in its own order."""
+    size = evaluation_batch_size(batch_size)
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def evaluation_batch_size(batch_size: int) -> int:
@@ -129,7 +133,7 @@ def evaluation_batch_size(batch_size: int) -> int:
     return max(batch_size, min(4 * batch_size, 256))
 
 
-def batches(order: np.ndarray, batch_size: int, first: int = 0) -> Iterator[np.ndarray]:
-    """Pieces of `order` from the piece numbered `first` on; the last one may be smaller."""
+def batches(order: np.ndarray, batch_size: int, first: int) -> Iterator[np.ndarray]:
+    """Pieces of `order`, int64, from the piece numbered `first` on; the last one may be smaller."""
     for start in range(first * batch_size, len(order), batch_size):
-        yield order[start : start + batch_size]
+        yield order[start : start + batch_size].astype(np.int64)

@@ -19,6 +19,12 @@ def test_order_is_a_permutation():
     assert np.array_equal(np.sort(epoch_order(0, 0, 5000)), np.arange(5000))
 
 
+@pytest.mark.parametrize("count", [1, bits.PIECE - 1, bits.PIECE, bits.PIECE + 1, 3 * bits.PIECE, 40 * bits.PIECE + 7])
+def test_order_is_that_of_all_words_at_once_however_many_there_are(count):
+    words = bits.draw(bits.stream("order", 5, 2), count)
+    assert np.array_equal(epoch_order(5, 2, count), np.argsort(words, kind="stable"))
+
+
 def test_seed_and_epoch_both_change_the_order():
     orders = {tuple(epoch_order(seed, epoch, 50)) for seed in range(4) for epoch in range(4)}
     assert len(orders) == 16

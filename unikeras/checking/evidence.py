@@ -125,7 +125,7 @@ class Evidence:
         )
         plan: list[tuple[np.ndarray, float]] = []
         for epoch in range(1, self.settings.epochs + 1):
-            order = epoch_order(self.settings.seed, epoch, count)
+            order = epoch_order(self.settings.seed, epoch, count).astype(np.int64)
             for start in range(0, count, size):
                 plan.append((order[start : start + size], rate(len(plan))))
         return plan

@@ -38,20 +38,21 @@ class Augmenter:
                 cure="Use augmentation none for data that are no images.",
             )
         self._kind, self._seed, self._count = kind, seed, count
-        self._flip = np.zeros(count, np.bool_)
-        self._top_left = np.full((count, 2), _REACH, np.int64)
+        self._flip = np.zeros(0 if kind == "none" else count, np.bool_)
+        self._top_left = np.zeros((count if kind == "flip+shift" else 0, 2), np.uint8)
         self._canvas: npt.NDArray[Any] | None = None
 
     def start_epoch(self, epoch: int) -> None:
         """Decide for every sample at once, keyed by (seed, epoch)."""
         if self._kind == "none":
             return
-        words = bits.draw(bits.stream("augment", self._seed, epoch), self._count)
-        self._flip = (words & np.uint64(1)).astype(np.bool_)
-        if self._kind == "flip+shift":
+        for start, words in bits.pieces(bits.stream("augment", self._seed, epoch), self._count):
+            part = slice(start, start + len(words))
             # One word decides all: the lowest bit the flip, its upper and its lower half the corner of the crop.
-            rows, columns = bits.below(words, 2 * _REACH + 1), bits.below(words << np.uint64(32), 2 * _REACH + 1)
-            self._top_left = np.stack([rows, columns], axis=1)
+            self._flip[part] = words & np.uint64(1)
+            if self._kind == "flip+shift":
+                self._top_left[part, 0] = bits.below(words, 2 * _REACH + 1)
+                self._top_left[part, 1] = bits.below(words << np.uint64(32), 2 * _REACH + 1)
 
     def __call__(self, images: npt.NDArray[Any], indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """The augmented batch, same shape and dtype; the input is not modified.
@@ -91,7 +92,7 @@ def _mirror(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return mirrored
 
 
-def _crop(canvas: npt.NDArray[Any], top_left: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+def _crop(canvas: npt.NDArray[Any], top_left: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     """From each image with its border, a window of the image's size at `top_left`."""
     batch, height, width, channels = canvas.shape[0], canvas.shape[1] - 2 * _REACH, canvas.shape[2] - 2 * _REACH, canvas.shape[3]
     # Every run of `width` pixels as one opaque element: a gather then copies whole rows.

@@ -6,12 +6,14 @@ Raw words rather than `Generator` methods: NumPy keeps the streams of its bit ge
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Words = npt.NDArray[np.uint64]
+PIECE = 1 << 16  # words that are in memory at once, where there may be one for each sample of a large dataset
 
 
 def stream(domain: str, *keys: int) -> np.random.PCG64:
@@ -24,6 +26,12 @@ def stream(domain: str, *keys: int) -> np.random.PCG64:
 def draw(stream: np.random.PCG64, count: int) -> Words:
     """The next `count` words, uint64, uniform over all values."""
     return np.asarray(stream.random_raw(count), np.uint64)
+
+
+def pieces(stream: np.random.PCG64, count: int) -> Iterator[tuple[int, Words]]:
+    """The next `count` words, piece by piece, each with the number of words before it."""
+    for start in range(0, count, PIECE):
+        yield start, draw(stream, min(PIECE, count - start))
 
 
 def below(words: Words, bound: int) -> npt.NDArray[np.int64]:

@@ -17,11 +17,11 @@ Mode = Literal["unit", "symmetric", "dataset"]
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """One split.
+    """One split, read-only and memory-mapped: only the samples that are read come into memory, and the system can take them back.
 
     Attributes:
-        x: [count, *input_shape], read-only and memory-mapped: only the samples that are read come into memory.
-        y: [count] int64 labels, read-only.
+        x: [count, *input_shape].
+        y: [count] int64 labels.
     """
 
     x: npt.NDArray[Any]
@@ -126,16 +126,14 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def _map(folder: Path, split: dict[str, Any]) -> Split:
-    x, y = (_load(folder, split[key], key == "x") for key in ("x", "y"))
-    y.flags.writeable = False
-    return Split(x, y)
+    return Split(_load(folder, split["x"]), _load(folder, split["y"]))
 
 
-def _load(folder: Path, file: dict[str, Any], mapped: bool) -> npt.NDArray[Any]:
+def _load(folder: Path, file: dict[str, Any]) -> npt.NDArray[Any]:
     path = folder / file["name"]
     try:
         # asarray: the bare ndarray over the map indexes faster than np.memmap and stays read-only.
-        array = np.asarray(np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False))
+        array = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path} can't be read: {error}.", cure=f"Delete {folder}; it is then prepared again.") from error
     if list(array.shape) != file["shape"] or array.dtype.name != file["dtype"]:

@@ -22,13 +22,12 @@ def change_order(change: Callable[[Call, int, int, int], Any]) -> None:
 
 
 def change_batches(change: Callable[[list[Any]], list[Any]]) -> None:
-    """The training loop takes other batches than an epoch has; the evaluation takes its own as before."""
+    """The training loop takes other batches than an epoch has."""
     from unikeras import training
 
-    def batches(original: Call, order: Any, batch_size: int, first: int | None = None) -> list[Any]:
-        pieces = list(original(order, batch_size))
-        # Only training says where to begin. It counts steps, so with more or fewer of them it would begin at the wrong one.
-        return pieces if first is None else change(pieces)
+    def batches(original: Call, order: Any, batch_size: int, _first: int) -> list[Any]:
+        # All of them: the loop counts steps, so with more or fewer of them it would begin at the wrong one.
+        return change(list(original(order, batch_size, 0)))
 
     wrap(training, "batches", batches)
 

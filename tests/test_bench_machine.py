@@ -53,7 +53,7 @@ def test_counters_are_the_systems(root: Path) -> None:
 
 
 def test_each_disturbance_is_a_warning_with_its_size_and_what_to_do(root: Path) -> None:
-    first = bench_machine.snapshot(root)
+    first = dataclasses.replace(bench_machine.snapshot(root), load=2.0)
     assert first.total and first.busy and first.stolen
     heat(root, cpu0=4, cpu1=6)
     last = dataclasses.replace(
@@ -67,7 +67,7 @@ def test_each_disturbance_is_a_warning_with_its_size_and_what_to_do(root: Path) 
     seen = bench_machine.describe(first, last, root)
     # Seconds of processor time have digits that a subtraction rounds, and how many depends on what ran before.
     shares = {name: pytest.approx(share) for name, share in (("stolen_share", 0.03), ("others_share", 0.08))}
-    assert seen == {**shares, "throttled": 2, "governor": "powersave", "on_battery": True}
+    assert seen == {**shares, "load_before": 2.0, "throttled": 2, "governor": "powersave", "on_battery": True}
     said = bench_machine.warnings(seen)
     for size, cure in (
         ("took 3% of", "repeat it"),
@@ -81,7 +81,7 @@ def test_each_disturbance_is_a_warning_with_its_size_and_what_to_do(root: Path) 
 
 
 def test_a_quiet_machine_gives_no_warning(root: Path) -> None:
-    first = bench_machine.snapshot(root)
+    first = dataclasses.replace(bench_machine.snapshot(root), load=2.0)  # by what had ended just before
     assert first.total and first.busy
     (root / bench_machine.CPUS / "cpu0" / "cpufreq" / "scaling_governor").write_text("performance\n")
     supply(root, "BAT0", status="Full")
@@ -89,11 +89,13 @@ def test_a_quiet_machine_gives_no_warning(root: Path) -> None:
     assert bench_machine.warnings(bench_machine.describe(first, last, root)) == []
 
 
-def test_a_system_that_tells_nothing_gives_no_warning(tmp_path: Path) -> None:
-    first = bench_machine.snapshot(tmp_path)
+@pytest.mark.parametrize(("load", "said"), [(0.2, []), (0.8, ["The machine was busy (load 0.8 a core) before it began"])])
+def test_a_system_without_counters_warns_of_its_load_alone(load: float, said: list[str], tmp_path: Path) -> None:
+    first = dataclasses.replace(bench_machine.snapshot(tmp_path), load=load)
     seen = bench_machine.describe(first, first, tmp_path)
-    assert seen == dict.fromkeys(("stolen_share", "others_share", "throttled", "governor", "on_battery"))
-    assert bench_machine.warnings(seen) == []
+    unknown = dict.fromkeys(("stolen_share", "others_share", "throttled", "governor", "on_battery"))
+    assert seen == {**unknown, "load_before": load}
+    assert [one.split(":")[0] for one in bench_machine.warnings(seen)] == said
 
 
 def test_one_event_is_counted_once_though_every_core_repeats_its_packages_counter(root: Path) -> None:

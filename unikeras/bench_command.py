@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import random
 import statistics
 import tempfile
@@ -25,7 +24,6 @@ from unikeras.settings import Settings
 TURN_SECONDS = 0.5
 WARM_UP_SECONDS = 2.0  # at most
 MOST_STEPS = 500  # of a turn
-BUSY_LOAD = 0.3  # processes that want to run, per core, before anything has started
 
 
 @dataclasses.dataclass
@@ -61,7 +59,6 @@ def bench(request: Request, display: Display) -> dict[str, Any]:
     Raises:
         UnikerasError: a contestant failed, or doesn't train the same as the others.
     """
-    warnings = _busy_already()
     dataset = commands.prepare(commands.request_of(request.settings), display)
     before = bench_machine.snapshot()
     kind, measure = ("races", _race) if request.to_accuracy is None else ("accuracy_races", bench_accuracy.measure)
@@ -75,7 +72,7 @@ def bench(request: Request, display: Display) -> dict[str, Any]:
     return {
         "settings": describe(request),
         **measured,
-        "warnings": [*warnings, *bench_machine.warnings(machine), *_slower_and_slower(measured["races"])],
+        "warnings": [*bench_machine.warnings(machine), *_slower_and_slower(measured["races"])],
         "environment": provenance.collect(),
         "machine": machine,
         "command": command_line(request),
@@ -88,11 +85,6 @@ def _stages(request: Request) -> int:
     if request.to_accuracy is not None:
         return bench_accuracy.stages(request)
     return bench_limit.stages(request) + len(request.contestants) + request.rounds
-
-
-def _busy_already() -> list[str]:
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return [f"The machine is busy (load {load:.1f} a core): speeds are lower than they could be."] if load > BUSY_LOAD else []
 
 
 def _slower_and_slower(races: list[dict[str, Any]]) -> list[str]:

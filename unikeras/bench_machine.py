@@ -10,6 +10,7 @@ from typing import Any
 
 STEAL = 0.02  # share of the processors' time from which on a warning is due
 OTHERS = 0.05
+BUSY_LOAD = 0.3  # processes that want to run, per core
 CPUS = "sys/devices/system/cpu"
 SUPPLIES = "sys/class/power_supply"
 
@@ -21,6 +22,7 @@ class Snapshot:
     Attributes:
         total, busy, stolen: Seconds of all processors: altogether, at work, and given to other guests by the host.
         own: Of them, those of this process and its children that have ended.
+        load: Processes that wanted to run in the minute before, per core.
         throttled: How often each processor has been slowed down because of its heat, by the counter's file.
     """
 
@@ -28,6 +30,7 @@ class Snapshot:
     busy: float | None
     stolen: float | None
     own: float
+    load: float
     throttled: dict[str, int]
 
 
@@ -37,11 +40,15 @@ def snapshot(root: Path = Path("/")) -> Snapshot:
     counters = sorted((root / CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     own = sum(one.ru_utime + one.ru_stime for one in usage)
-    return Snapshot(total, busy, stolen, own, {str(path): _number(path) for path in counters})
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return Snapshot(total, busy, stolen, own, load, {str(path): _number(path) for path in counters})
 
 
 def describe(first: Snapshot, last: Snapshot, root: Path = Path("/")) -> dict[str, Any]:
-    """What happened between two moments, as JSON values: shares of the processors' time, and the kernel's choice of frequency."""
+    """What happened between two moments, as JSON values: shares of the processors' time, and the kernel's choice of frequency.
+
+    And the load before the first.
+    """
     shares: dict[str, float | None] = {"stolen_share": None, "others_share": None}
     if None not in (first.total, last.total, first.busy, last.busy, first.stolen, last.stolen):
         total = max(last.total - first.total, 1e-9)  # type: ignore[operator] # none of them is None
@@ -51,7 +58,8 @@ def describe(first: Snapshot, last: Snapshot, root: Path = Path("/")) -> dict[st
     # The counter of a package is repeated at each of its cores: a sum would count one event many times.
     rises = [last.throttled[name] - count for name, count in first.throttled.items() if name in last.throttled]
     governor = _text(root / CPUS / "cpu0" / "cpufreq" / "scaling_governor")
-    return {**shares, "throttled": max(rises, default=None), "governor": governor, "on_battery": _on_battery(root / SUPPLIES)}
+    seen = {"throttled": max(rises, default=None), "governor": governor, "on_battery": _on_battery(root / SUPPLIES)}
+    return {**shares, "load_before": first.load, **seen}
 
 
 def warnings(seen: dict[str, Any]) -> list[str]:
@@ -61,6 +69,12 @@ def warnings(seen: dict[str, Any]) -> list[str]:
         found.append(
             f"The host took {seen['stolen_share']:.0%} of the processors' time for other guests: repeat it at another hour, "
             "or on a machine of your own."
+        )
+    # The load is what has just been as well, so that it counts only where nothing tells who was at work in the meantime.
+    if seen["others_share"] is None and seen["load_before"] > BUSY_LOAD:
+        found.append(
+            f"The machine was busy (load {seen['load_before']:.1f} a core) before it began: end other programs, wait a minute, "
+            "and repeat it."
         )
     if (seen["others_share"] or 0.0) > OTHERS:
         found.append(f"Other processes took {seen['others_share']:.0%} of the processors' time: end them and repeat it.")

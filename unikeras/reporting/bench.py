@@ -26,6 +26,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 MACHINE: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("processors given to other guests of the host", "stolen_share", lambda value: f"{value:.1%} of their time"),
     ("processors used by other processes", "others_share", lambda value: f"{value:.1%} of their time"),
+    ("load in the minute before", "load_before", lambda value: f"{value:.1f} processes a core"),
     ("slowed down for heat", "throttled", lambda value: words.count(value, "time")),
     ("governor of the frequency", "governor", str),
     ("on battery", "on_battery", words.fact),

@@ -11,6 +11,7 @@ Row = dict[str, Any]
 PARTS = {"import": "import_seconds", "build": "build_seconds", "first step": "first_step_seconds"}
 PART_COLORS = ("var(--series-1)", "var(--series-2)", "var(--series-5)")
 BAR_HEIGHT = 34  # pixels of a contestant
+LEGEND_DISTANCE = 58  # pixels below the bars, with the axis in between
 
 
 def speeds(result: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +97,9 @@ def _place(rows: list[Row]) -> dict[str, Any]:
 def _finished(figure: Any, rows: list[Row], title: str) -> dict[str, Any]:
     """The first contestant at the top."""
     figure.update_layout(**charts.layout(title, "", height=90 + BAR_HEIGHT * len(rows)))
-    figure.update_layout(hovermode="closest", bargap=0.35, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    # Below the axis: above the bars, long names push it under the buttons of a chart that is half as wide.
+    legend = {"orientation": "h", "x": 0, "y": -LEGEND_DISTANCE / (BAR_HEIGHT * len(rows)), "yanchor": "top"}
+    figure.update_layout(hovermode="closest", bargap=0.35, legend=legend)
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return charts.as_json(figure)

@@ -91,5 +91,5 @@ def _rounds_of(race: dict[str, Any]) -> dict[str, Any]:
         )
     figure.update_layout(**charts.layout("round", "images/s"))
     figure.update_layout(legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0})
-    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero", exponentformat="SI")
     return charts.as_json(figure)

@@ -80,8 +80,8 @@ class TrainingPass:
             with nothing_drawn():
                 return capture(self.model, self.variables, inputs, self.mixed)
         except Exception as error:  # noqa: BLE001 - whatever a user's layer or torch's tracer raises, the model itself still runs
-            reason = " ".join(str(error).split())[:300]
-            print(f"unikeras: the model is called layer by layer, without a graph ({type(error).__name__}: {reason})")
+            reason = f"{type(error).__name__}: {_first_words(error)}"
+            print(f"unikeras: the model is called layer by layer, without a graph ({reason})")
             return None
 
 
@@ -200,6 +200,13 @@ def largest_difference(run: Pass, graph: Graph, values: list[torch.Tensor], inpu
         *(_difference(expected, received, 0.0) for expected, received in zip(*outputs, strict=True)),
         *(_difference(expected, received, usual) for expected, received in zip(*gradients, strict=True)),
     )
+
+
+def _first_words(error: BaseException) -> str:
+    """The first paragraph of its message, or of the first one behind it: Keras can lose the message of what it raises again."""
+    while not str(error).strip() and error.__context__ is not None:
+        error = error.__context__
+    return " ".join(str(error).strip().split("\n\n")[0].split())[:300]
 
 
 def _difference(expected: torch.Tensor | None, received: torch.Tensor | None, usual: float) -> float:

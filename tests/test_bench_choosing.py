@@ -43,4 +43,4 @@ def test_the_clock_stands_still_while_a_choice_is_made() -> None:
     tried = time.monotonic() - began
     time.sleep(0.05)
     assert tried > 0.3
-    assert choosing.clock() - before == pytest.approx(time.monotonic() - began - tried, abs=0.02)
+    assert choosing.clock() - before == pytest.approx(time.monotonic() - began - tried, abs=0.1)  # of the 0.3 s or more

@@ -70,6 +70,27 @@ def test_wrong_values_are_named(options: dict[str, str], message: str) -> None:
         make_request(Settings(dtype=options.pop("dtype", "float32")), **options)
 
 
+@pytest.mark.parametrize(
+    ("against", "backends", "message", "cure"),
+    [
+        ("lightning", "tensorflow", "lightning has nobody to race on tensorflow", "add torch or native-torch to --backends"),
+        ("lightning", "tensorflow,torch", "lightning needs alone_torch.py beside", "the same network in torch alone"),
+        ("keras-fit,hand", "tensorflow", "hand needs alone_tensorflow.py beside", "leave hand out"),
+    ],
+)
+def test_a_rival_that_nobody_can_stand_for_is_not_left_out_silently(
+    against: str, backends: str, message: str, cure: str, tmp_path: Path
+) -> None:
+    model = tmp_path / "alone.py"
+    model.write_text("def build(input_shape, num_classes): ...\n")
+    settings = Settings(backend=backends, model=str(model))
+    with pytest.raises(UnikerasError, match=message) as caught:
+        make_request(settings, against=against)
+    assert cure in caught.value.cure
+    names = [one.name for one in make_request(settings).contestants]
+    assert not any("hand-written" in name for name in names), "those that nobody asked for are left out"
+
+
 def test_a_ratio_is_taken_round_by_round() -> None:
     """A machine that becomes three times slower in mid-race changes no ratio."""
     slow = [1.0] * 8 + [3.0] * 7

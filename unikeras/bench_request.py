@@ -83,11 +83,13 @@ def make_request(
     by_name = {info.name: info for info in chosen}
     pairs += [(name, f"native-{name}") for name in by_name if f"native-{name}" in by_name]
     for rival in rivals:
-        for info in chosen:
-            found = _contestant(rival, info, checked.model)
-            if found is not None:
-                contestants += [found] if found not in contestants else []
-                pairs.append((info.name, found.name))
+        stand_ins = [(info.name, _contestant(rival, info, checked.model)) for info in chosen]
+        found = [(name, contestant) for name, contestant in stand_ins if contestant is not None]
+        if against is not None and not found:
+            raise _nobody(rival, checked.model, [info.framework for info in chosen])
+        contestants += [contestant for _, contestant in found]
+        pairs += [(name, contestant.name) for name, contestant in found]
+    contestants = list(dict.fromkeys(contestants))  # backends share a rival
     noise = dataclasses.replace(contestants[0], name=f"{contestants[0].name} again")
     return Request(
         settings=checked,
@@ -140,6 +142,21 @@ def _contestant(rival: str, info: BackendInfo, model: str) -> Contestant | None:
     return Contestant(f"hand-written {info.framework}", f"hand_{info.framework}", native.name, is_stock=True)
 
 
+def _nobody(rival: str, model: str, frameworks: list[str]) -> SettingsError:
+    """Of a rival that was asked for and would be left out."""
+    if rival == "lightning" and "torch" not in frameworks:
+        return SettingsError(
+            f"--against lightning has nobody to race on {frameworks[0]}.",
+            cure="Lightning trains torch models: add torch or native-torch to --backends, or leave lightning out.",
+        )
+    file = model_files.locate(model)
+    framework = "torch" if rival == "lightning" else frameworks[0]
+    return SettingsError(
+        f"--against {rival} needs {file.stem}_{framework}.py beside {file}, and there is none.",
+        cure=f"Write it with build(input_shape, num_classes), the same network in {framework} alone, or leave {rival} out.",
+    )
+
+
 def _rivals(text: str | None) -> tuple[str, ...]:
     if text is None:
         return DEFAULT_RIVALS
@@ -149,7 +166,7 @@ def _rivals(text: str | None) -> tuple[str, ...]:
     for name in names:
         if name not in RIVALS:
             raise SettingsError(f"--against can't be {name!r}.", cure=nearest(name, [*RIVALS, "none"]))
-    return names
+    return tuple(dict.fromkeys(names))
 
 
 def _batch_sizes(text: str | None) -> tuple[int, ...]:

@@ -50,7 +50,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         if name != "KERAS_BACKEND":  # set for each process by the program itself
             del os.environ[name]
     os.environ["UNIKERAS_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
-    os.environ["TEST_CACHE_DIR"] = os.environ["UNIKERAS_CACHE_DIR"]  # for the probes: workers get no UNIKERAS_ variables
     os.environ["COLUMNS"] = "120"
     os.environ["UNIKERAS_THREADS"] = "1"  # torch's threads wait for each other badly on a busy machine
     return dict(os.environ)

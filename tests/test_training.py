@@ -12,8 +12,9 @@ import yaml
 from support import unikeras
 
 import unikeras as uk
-from unikeras import training
+from unikeras import commands, training
 from unikeras.backends import BACKENDS
+from unikeras.progress import make_display
 from unikeras.settings import FIELDS
 
 Runs = dict[str, dict[str, Any]]
@@ -111,7 +112,9 @@ def test_a_run_evaluates_on_any_backend_with_the_same_accuracy(
 ) -> None:
     """Runs of all backends, evaluated and asked for predictions in one process of this backend."""
     folders = {name: result["run"] for name, result in digits_runs.items()}
-    answers = probe("evaluate_runs", backend, runs=folders)
+    request = commands.request_of(uk.load_run(folders[backend]).settings)
+    dataset = commands.prepare(request, make_display(quiet=True, json=True))
+    answers = probe("evaluate_runs", backend, runs=folders, dataset=str(dataset))
     for name, result in digits_runs.items():
         assert answers[f"{name}:accuracy"] == result["test_accuracy"], name
         assert answers[f"{name}:loss"] == pytest.approx(result["test_loss"], rel=1e-4)

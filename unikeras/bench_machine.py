@@ -45,10 +45,7 @@ def snapshot(root: Path = Path("/")) -> Snapshot:
 
 
 def describe(first: Snapshot, last: Snapshot, root: Path = Path("/")) -> dict[str, Any]:
-    """What happened between two moments, as JSON values: shares of the processors' time, and the kernel's choice of frequency.
-
-    And the load before the first.
-    """
+    """Between two moments, as JSON values: shares of the processors' time, the load before, heat, and how power is saved."""
     shares: dict[str, float | None] = {"stolen_share": None, "others_share": None}
     if None not in (first.total, last.total, first.busy, last.busy, first.stolen, last.stolen):
         total = max(last.total - first.total, 1e-9)  # type: ignore[operator] # none of them is None

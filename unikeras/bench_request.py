@@ -149,10 +149,9 @@ def _nobody(rival: str, model: str, frameworks: list[str]) -> SettingsError:
             f"--against lightning has nobody to race on {frameworks[0]}.",
             cure="Lightning trains torch models: add torch or native-torch to --backends, or leave lightning out.",
         )
-    file = model_files.locate(model)
-    framework = "torch" if rival == "lightning" else frameworks[0]
+    file, framework = model_files.locate(model), "torch" if rival == "lightning" else frameworks[0]
     return SettingsError(
-        f"--against {rival} needs {file.stem}_{framework}.py beside {file}, and there is none.",
+        f"--against {rival} needs {model_files.native_path(file, framework).name} beside {file}, and there is none.",
         cure=f"Write it with build(input_shape, num_classes), the same network in {framework} alone, or leave {rival} out.",
     )
 

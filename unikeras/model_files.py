@@ -46,13 +46,18 @@ def locate(model: str) -> Path:
     return path
 
 
+def native_path(keras_file: Path, framework: str) -> Path:
+    """Where the same model for `framework` alone has to be, beside `keras_file`."""
+    return keras_file.with_name(f"{keras_file.stem}_{framework}.py")
+
+
 def native_sibling(keras_file: Path, framework: str) -> Path:
     """The file beside `keras_file` that holds the same model for `framework` alone.
 
     Raises:
         ModelError: it is missing.
     """
-    path = keras_file.with_name(f"{keras_file.stem}_{framework}.py")
+    path = native_path(keras_file, framework)
     if not path.is_file():
         returned = NATIVE_CLASSES.get(framework, "the model")
         raise ModelError(

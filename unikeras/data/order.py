@@ -16,7 +16,7 @@ def epoch_order(seed: int, epoch: int, count: int) -> npt.NDArray[np.unsignedint
     """A permutation of 0 … count-1 keyed by (seed, epoch), bit-identical on every machine: what sorts `count` random words.
 
     A large dataset's words are sorted range by range, by their highest bits, and drawn anew for each: all of them at once, with
-    what sorting needs, take seven times the memory of the order.
+    what sorting needs, take five times the memory of the order.
 
     Returns:
         [count], in the smallest unsigned type that holds count-1.
